@@ -1,0 +1,67 @@
+# bennu_add_module(NAME kv SOURCES a.cpp HEADERS a.hpp DEPS bennu::base fmt::fmt TESTS a_test.cpp [TEST_DEPS ...])
+# makes the static library bennu::NAME (a `/` in NAME becomes `_`), checks that each header compiles alone
+# (target all_verify_interface_header_sets) and registers the tests, one process per test case, label `unit`.
+
+add_library(bennu_options INTERFACE)
+# Designated initialisers leave members to their defaults on purpose; g++ 12 warns about exactly that.
+target_compile_options(bennu_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+                                               -Wno-missing-field-initializers)
+if(BENNU_WERROR)
+  target_compile_options(bennu_options INTERFACE -Werror)
+endif()
+if(BENNU_SANITIZE)
+  target_compile_options(bennu_options INTERFACE -fsanitize=${BENNU_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(bennu_options INTERFACE -fsanitize=${BENNU_SANITIZE})
+endif()
+
+set_property(GLOBAL PROPERTY BENNU_REGISTERED_TESTS "")
+
+function(bennu_register_tests)
+  foreach(source IN LISTS ARGN)
+    set_property(GLOBAL APPEND PROPERTY BENNU_REGISTERED_TESTS ${CMAKE_CURRENT_SOURCE_DIR}/${source})
+  endforeach()
+endfunction()
+
+# bennu_add_test(TARGET SOURCES ... DEPS ... LABEL unit [TIMEOUT seconds])
+function(bennu_add_test target)
+  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPS" ${ARGN})
+  if(NOT ARG_LABEL)
+    set(ARG_LABEL unit)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_executable(${target} ${ARG_SOURCES})
+  target_link_libraries(${target} PRIVATE bennu_options ${ARG_DEPS} GTest::gtest_main)
+  gtest_discover_tests(${target} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT} DISCOVERY_TIMEOUT 60)
+  bennu_register_tests(${ARG_SOURCES})
+endfunction()
+
+function(bennu_add_module name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;HEADERS;DEPS;TESTS;TEST_DEPS" ${ARGN})
+  string(REPLACE "/" "_" target ${name})
+  set(target bennu_${target})
+  add_library(${target} STATIC)
+  string(REPLACE "/" "_" alias ${name})
+  add_library(bennu::${alias} ALIAS ${target})
+  target_sources(${target} PRIVATE ${ARG_SOURCES})
+  target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/src FILES ${ARG_HEADERS})
+  set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  target_link_libraries(${target} PUBLIC ${ARG_DEPS} PRIVATE bennu_options)
+  if(ARG_TESTS)
+    bennu_add_test(${target}_test SOURCES ${ARG_TESTS} DEPS ${target} GTest::gmock ${ARG_TEST_DEPS})
+  endif()
+endfunction()
+
+# A test that belongs to no target is not a test: configuring fails on a *_test.cpp that nothing lists.
+function(bennu_check_tests_registered)
+  get_property(registered GLOBAL PROPERTY BENNU_REGISTERED_TESTS)
+  file(GLOB_RECURSE found ${PROJECT_SOURCE_DIR}/src/*_test.cpp ${PROJECT_SOURCE_DIR}/tests/*_test.cpp)
+  foreach(source IN LISTS found)
+    if(NOT source IN_LIST registered)
+      message(FATAL_ERROR "${source} belongs to no target: list it under TESTS of its module")
+    endif()
+  endforeach()
+endfunction()
+
+include(GoogleTest)
