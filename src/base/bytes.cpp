@@ -42,13 +42,16 @@ std::size_t utf8_sequence(std::string_view s) {
 
 template <int kBytes, class T>
 void append_big_endian(std::string& out, T value) {
-  for (int shift = (kBytes - 1) * 8; shift >= 0; shift -= 8) out.push_back(static_cast<char>((value >> shift) & 0xff));
+  for (int shift = (kBytes - 1) * 8; shift >= 0; shift -= 8)
+    out.push_back(static_cast<char>((value >> shift) & 0xff));
 }
 
 template <int kBytes, class T>
 T read_big_endian(std::string_view bytes) {
   T value = 0;
-  for (int i = 0; i < kBytes; ++i) value = static_cast<T>((value << 8) | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]));
+  for (int i = 0; i < kBytes; ++i)
+    value = static_cast<T>((value << 8) |
+                           static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]));
   return value;
 }
 

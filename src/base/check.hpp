@@ -9,11 +9,12 @@
 namespace bennu {
 
 /// Prints file, line and the condition to stderr and aborts.
-[[noreturn]] void check_failed(const char* file, int line, const char* condition, std::string_view note);
+[[noreturn]] void check_failed(const char* file, int line, const char* condition,
+                               std::string_view note);
 
 }  // namespace bennu
 
-#define BENNU_CHECK(condition, note)                                        \
-  do {                                                                      \
+#define BENNU_CHECK(condition, note)                                                 \
+  do {                                                                               \
     if (!(condition)) ::bennu::check_failed(__FILE__, __LINE__, #condition, (note)); \
   } while (false)

@@ -17,7 +17,8 @@ Error Error::with_context(std::string_view context) && {
 }
 
 Error make_error(Code code, std::string message, Reason reason) {
-  return Error{.code = code, .reason = reason, .effect = Effect::kNone, .message = std::move(message)};
+  return Error{
+      .code = code, .reason = reason, .effect = Effect::kNone, .message = std::move(message)};
 }
 
 std::string_view code_name(Code code) {

@@ -1,8 +1,10 @@
 #pragma once
 // What   The error value that every fallible call of Bennu returns: code, reason, effect, message.
-// Why    One type from the engine to the exit status, so that an edge is one table and context is never lost.
+// Why    One type from the engine to the exit status, so that an edge is one table and context is
+//        never lost.
 // Use    Make one with `make_error`; add context going up with `with_context`; never throw it.
-// Errors The codes are the canonical ones of gRPC (https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
+// Errors The codes are the canonical ones of gRPC
+//        (https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
 // Threads A plain value.
 // Source own design (shape.md, "Errors"); codes: gRPC status codes.
 
@@ -36,8 +38,9 @@ enum class Code : std::uint8_t {
 /// retried blindly after `kUnknown`.
 enum class Effect : std::uint8_t { kNone, kUnknown };
 
-/// A condition that a caller acts on, named `module.condition` (`kv.compacted`). Each module lists its own as
-/// `inline constexpr Reason`s in `reasons.hpp`. Empty where nobody would act on it. Points to static storage.
+/// A condition that a caller acts on, named `module.condition` (`kv.compacted`). Each module lists
+/// its own as `inline constexpr Reason`s in `reasons.hpp`. Empty where nobody would act on it.
+/// Points to static storage.
 using Reason = std::string_view;
 
 /// What went wrong, in one line that says what, where and what to do.

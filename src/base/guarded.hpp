@@ -1,7 +1,8 @@
 #pragma once
 // What   Data and its mutex as one object: the data is only reached with the lock held.
 // Why    A field that is guarded by a mutex beside it is forgotten sooner or later.
-// Use    `{ auto state = guarded.lock(); state->field = 1; }`. Keep the scope short: no I/O, no callback under it.
+// Use    `{ auto state = guarded.lock(); state->field = 1; }`. Keep the scope short: no I/O, no
+//        callback under it.
 // Threads Safe for all.
 // Source own design; the idea is userver's concurrent::Variable.
 

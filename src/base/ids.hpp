@@ -1,6 +1,7 @@
 #pragma once
 // What   Numbers that must not be mixed up, as types: Revision, LeaseId.
-// Why    A revision passed as a lease compiles with plain integers and is a data bug; with these it does not compile.
+// Why    A revision passed as a lease compiles with plain integers and is a data bug; with these it
+//        does not compile.
 // Use    `Revision{5}.value`; compare with the usual operators; `next()` for the successor.
 // Threads Plain values.
 // Source own design (shape.md, "Files and names").
@@ -11,8 +12,8 @@
 
 namespace bennu {
 
-/// The count of a store's transactions that changed something (etcd's revision). 0 means "none" or "the newest",
-/// as in etcd's requests. A new store is at 1. Only comparable within one lineage.
+/// The count of a store's transactions that changed something (etcd's revision). 0 means "none" or
+/// "the newest", as in etcd's requests. A new store is at 1. Only comparable within one lineage.
 struct Revision {
   std::int64_t value = 0;
   friend auto operator<=>(const Revision&, const Revision&) = default;
@@ -30,5 +31,7 @@ struct LeaseId {
 
 template <>
 struct std::hash<bennu::LeaseId> {
-  std::size_t operator()(const bennu::LeaseId& id) const noexcept { return std::hash<std::int64_t>{}(id.value); }
+  std::size_t operator()(const bennu::LeaseId& id) const noexcept {
+    return std::hash<std::int64_t>{}(id.value);
+  }
 };

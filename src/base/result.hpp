@@ -1,7 +1,9 @@
 #pragma once
 // What   `Result<T>`: a value or an Error, and the two macros that pass errors on.
-// Why    libstdc++ 12 does not mark `std::expected` as nodiscard and has no `and_then`; a dropped error must warn.
-// Use    `BENNU_TRY(f());` returns f's error from the enclosing function; `BENNU_ASSIGN(auto x, g());` also takes the value.
+// Why    libstdc++ 12 does not mark `std::expected` as nodiscard and has no `and_then`; a dropped
+//        error must warn.
+// Use    `BENNU_TRY(f());` returns f's error from the enclosing function; `BENNU_ASSIGN(auto x,
+//        g());` also takes the value.
 // Threads A plain value.
 // Source own design (shape.md, "Errors").
 
@@ -20,7 +22,8 @@ class [[nodiscard]] Result : public std::expected<T, Error> {
   using Base = std::expected<T, Error>;
   using Base::Base;
   Result() = default;
-  Result(Error error) : Base(std::unexpect, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error)
+      : Base(std::unexpect, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   /// The same result, its error (if any) with `context: ` before the message.
   [[nodiscard]] Result with_context(std::string_view context) && {
@@ -36,11 +39,12 @@ using Status = Result<void>;
 #define BENNU_CONCAT_INNER(a, b) a##b
 #define BENNU_CONCAT(a, b) BENNU_CONCAT_INNER(a, b)
 
-/// Evaluates a Result and returns its error from the enclosing function, which must return a Result.
-#define BENNU_TRY(...)                                             \
-  do {                                                             \
-    if (auto bennu_try_result = (__VA_ARGS__); !bennu_try_result)  \
-      return std::move(bennu_try_result).error();                  \
+/// Evaluates a Result and returns its error from the enclosing function, which must return a
+/// Result.
+#define BENNU_TRY(...)                                            \
+  do {                                                            \
+    if (auto bennu_try_result = (__VA_ARGS__); !bennu_try_result) \
+      return std::move(bennu_try_result).error();                 \
   } while (false)
 
 #define BENNU_ASSIGN_INNER(temporary, declaration, ...) \
@@ -48,6 +52,7 @@ using Status = Result<void>;
   if (!temporary) return std::move(temporary).error();  \
   declaration = std::move(*temporary)
 
-/// `BENNU_ASSIGN(auto x, expr)`: as BENNU_TRY, and the value is moved into the declaration or lvalue.
+/// `BENNU_ASSIGN(auto x, expr)`: as BENNU_TRY, and the value is moved into the declaration or
+/// lvalue.
 #define BENNU_ASSIGN(declaration, ...) \
   BENNU_ASSIGN_INNER(BENNU_CONCAT(bennu_result_, __LINE__), declaration, __VA_ARGS__)

@@ -10,10 +10,12 @@ namespace {
 class SystemClock final : public Clock {
  public:
   [[nodiscard]] Monotonic monotonic() const override {
-    return std::chrono::duration_cast<Monotonic>(std::chrono::steady_clock::now().time_since_epoch());
+    return std::chrono::duration_cast<Monotonic>(
+        std::chrono::steady_clock::now().time_since_epoch());
   }
   [[nodiscard]] WallTime wall() const override {
-    return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    return std::chrono::time_point_cast<std::chrono::microseconds>(
+        std::chrono::system_clock::now());
   }
 };
 
@@ -22,7 +24,8 @@ std::optional<int> take_number(std::string_view& text, std::size_t digits) {
   if (text.size() < digits) return std::nullopt;
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + digits, value);
-  if (error != std::errc{} || end != text.data() + digits || text[0] == '-' || text[0] == '+') return std::nullopt;
+  if (error != std::errc{} || end != text.data() + digits || text[0] == '-' || text[0] == '+')
+    return std::nullopt;
   text.remove_prefix(digits);
   return value;
 }
@@ -45,7 +48,8 @@ ManualClock::ManualClock(WallTime wall) : start_(wall) {}
 Monotonic ManualClock::monotonic() const { return Monotonic{passed_ns_.load()}; }
 
 WallTime ManualClock::wall() const {
-  return start_ + std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::nanoseconds{passed_ns_.load()});
+  return start_ + std::chrono::duration_cast<std::chrono::microseconds>(
+                      std::chrono::nanoseconds{passed_ns_.load()});
 }
 
 void ManualClock::advance(std::chrono::nanoseconds by) { passed_ns_ += by.count(); }
@@ -56,8 +60,8 @@ std::string to_rfc3339(WallTime time) {
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(seconds - day);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
-                     clock.minutes().count(), clock.seconds().count());
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
 }
 
 std::optional<WallTime> parse_rfc3339(std::string_view text) {
@@ -93,11 +97,13 @@ std::optional<WallTime> parse_rfc3339(std::string_view text) {
     if (!minutes || *hours > 23 || *minutes > 59) return std::nullopt;
     offset = std::chrono::minutes{sign * (*hours * 60 + *minutes)};
   }
-  const std::chrono::year_month_day date{std::chrono::year{*year}, std::chrono::month{static_cast<unsigned>(*month)},
+  const std::chrono::year_month_day date{std::chrono::year{*year},
+                                         std::chrono::month{static_cast<unsigned>(*month)},
                                          std::chrono::day{static_cast<unsigned>(*day)}};
   if (!text.empty() || !date.ok()) return std::nullopt;
-  return WallTime{std::chrono::sys_days{date} + std::chrono::hours{*hour} + std::chrono::minutes{*minute} - offset +
-                  std::chrono::seconds{*second} + std::chrono::microseconds{micros}};
+  return WallTime{std::chrono::sys_days{date} + std::chrono::hours{*hour} +
+                  std::chrono::minutes{*minute} - offset + std::chrono::seconds{*second} +
+                  std::chrono::microseconds{micros}};
 }
 
 }  // namespace bennu::env

@@ -1,9 +1,10 @@
 #pragma once
 // What   The seam for time: a monotonic clock and the wall clock.
-// Why    Leases, debouncing and audit times must be testable without sleeping. No other file reads a clock.
+// Why    Leases, debouncing and audit times must be testable without sleeping. No other file reads
+//        a clock.
 // Use    Pass `Clock&` down; production uses `system_clock()`, tests a `ManualClock`.
-// Units  Monotonic: time since an arbitrary point, never goes back, does not run while the machine is down.
-//        Wall: UTC, microseconds since 1970; may jump.
+// Units  Monotonic: time since an arbitrary point, never goes back, does not run while the machine
+//        is down. Wall: UTC, microseconds since 1970; may jump.
 // Threads Safe for all.
 // Source own design (shape.md, "env"); RFC 3339 for the text form.
 
@@ -44,7 +45,8 @@ class ManualClock final : public Clock {
 
 /// `2026-11-20T08:00:00Z` (RFC 3339, UTC, whole seconds).
 [[nodiscard]] std::string to_rfc3339(WallTime time);
-/// Parses RFC 3339 with `Z` or an offset and optional fractions (kept to microseconds); nothing if malformed.
+/// Parses RFC 3339 with `Z` or an offset and optional fractions (kept to microseconds); nothing if
+/// malformed.
 [[nodiscard]] std::optional<WallTime> parse_rfc3339(std::string_view text);
 
 }  // namespace bennu::env

@@ -13,7 +13,8 @@
 #include <map>
 #include <system_error>
 
-extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX asks the program to declare it
+extern char**
+    environ;  // NOLINT(readability-redundant-declaration): POSIX asks the program to declare it
 
 namespace bennu::env {
 namespace {
@@ -48,7 +49,8 @@ struct Pipe {
 Result<Pipe> make_pipe() {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    return make_error(Code::kInternal, "cannot make a pipe: " + std::generic_category().message(errno));
+    return make_error(Code::kInternal,
+                      "cannot make a pipe: " + std::generic_category().message(errno));
   }
   return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
@@ -58,7 +60,8 @@ std::vector<std::string> environment_of(const ProcessRequest& request) {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
     const auto equals = text.find('=');
-    if (equals != std::string_view::npos) merged[std::string(text.substr(0, equals))] = text.substr(equals + 1);
+    if (equals != std::string_view::npos)
+      merged[std::string(text.substr(0, equals))] = text.substr(equals + 1);
   }
   for (const auto& [name, value] : request.environment) {
     if (value.empty()) {
@@ -76,13 +79,15 @@ std::vector<std::string> environment_of(const ProcessRequest& request) {
 std::vector<char*> pointers(const std::vector<std::string>& strings) {
   std::vector<char*> out;
   out.reserve(strings.size() + 1);
-  for (const auto& s : strings) out.push_back(const_cast<char*>(s.c_str()));  // NOLINT: posix_spawn's signature
+  for (const auto& s : strings)
+    out.push_back(const_cast<char*>(s.c_str()));  // NOLINT: posix_spawn's signature
   out.push_back(nullptr);
   return out;
 }
 
 // Reads what is there; closes at the end of the stream. Keeps at most `max` bytes.
-void drain(Fd& fd, std::string& out, std::size_t max, const std::function<void(std::string_view)>& listener) {
+void drain(Fd& fd, std::string& out, std::size_t max,
+           const std::function<void(std::string_view)>& listener) {
   std::array<char, 65536> buffer{};
   const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
   if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
@@ -95,17 +100,20 @@ void drain(Fd& fd, std::string& out, std::size_t max, const std::function<void(s
   if (listener) listener(piece);
 }
 
-// Feeds stdin and drains stdout and stderr until both are closed. Returns false when the caller wants the child gone.
+// Feeds stdin and drains stdout and stderr until both are closed. Returns false when the caller
+// wants the child gone.
 bool pump(const ProcessRequest& request, Fd& in, Fd& out, Fd& err, ProcessResult& result,
           std::chrono::steady_clock::time_point deadline) {
   std::string_view pending = request.input;
   if (pending.empty()) in.close();
   while (out.open() || err.open() || in.open()) {
     if (request.stop.stop_requested() || std::chrono::steady_clock::now() > deadline) return false;
-    std::array<pollfd, 3> fds{pollfd{out.get(), POLLIN, 0}, pollfd{err.get(), POLLIN, 0}, pollfd{in.get(), POLLOUT, 0}};
+    std::array<pollfd, 3> fds{pollfd{out.get(), POLLIN, 0}, pollfd{err.get(), POLLIN, 0},
+                              pollfd{in.get(), POLLOUT, 0}};
     if (::poll(fds.data(), fds.size(), 100) < 0 && errno != EINTR) return false;
     if (out.open() && fds[0].revents != 0) drain(out, result.output, request.max_output_bytes, {});
-    if (err.open() && fds[1].revents != 0) drain(err, result.error_output, request.max_output_bytes, request.on_stderr);
+    if (err.open() && fds[1].revents != 0)
+      drain(err, result.error_output, request.max_output_bytes, request.on_stderr);
     if (in.open() && fds[2].revents != 0) {
       const ssize_t written = ::write(in.get(), pending.data(), pending.size());
       if (written > 0) pending.remove_prefix(static_cast<std::size_t>(written));
@@ -126,14 +134,16 @@ Result<ProcessResult> run(const ProcessRequest& request) {
   BENNU_ASSIGN(auto in, make_pipe());
   BENNU_ASSIGN(auto out, make_pipe());
   BENNU_ASSIGN(auto err, make_pipe());
-  if (::fcntl(in.write.get(), F_SETFL, O_NONBLOCK) != 0) return make_error(Code::kInternal, "cannot set up a pipe");
+  if (::fcntl(in.write.get(), F_SETFL, O_NONBLOCK) != 0)
+    return make_error(Code::kInternal, "cannot set up a pipe");
 
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, in.read.get(), 0);
   ::posix_spawn_file_actions_adddup2(&actions, out.write.get(), 1);
   ::posix_spawn_file_actions_adddup2(&actions, err.write.get(), 2);
-  if (!request.directory.empty()) ::posix_spawn_file_actions_addchdir_np(&actions, request.directory.c_str());
+  if (!request.directory.empty())
+    ::posix_spawn_file_actions_addchdir_np(&actions, request.directory.c_str());
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
   sigset_t defaults;
@@ -150,7 +160,8 @@ Result<ProcessResult> run(const ProcessRequest& request) {
   ::posix_spawnattr_destroy(&attributes);
   if (spawned != 0) {
     const Code code = spawned == ENOENT ? Code::kNotFound : Code::kInternal;
-    return make_error(code, "cannot run `" + request.argv[0] + "`: " + std::generic_category().message(spawned) +
+    return make_error(code, "cannot run `" + request.argv[0] +
+                                "`: " + std::generic_category().message(spawned) +
                                 (spawned == ENOENT ? " (is it installed?)" : ""));
   }
   in.read.close();
@@ -169,7 +180,8 @@ Result<ProcessResult> run(const ProcessRequest& request) {
     return Error{.code = stopped ? Code::kCancelled : Code::kDeadlineExceeded,
                  .reason = {},
                  .effect = Effect::kUnknown,
-                 .message = "`" + request.argv[0] + (stopped ? "` was interrupted" : "` took too long and was ended")};
+                 .message = "`" + request.argv[0] +
+                            (stopped ? "` was interrupted" : "` took too long and was ended")};
   }
   result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return result;

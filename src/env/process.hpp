@@ -1,11 +1,15 @@
 #pragma once
 // What   Runs another program to its end: arguments, input, captured output, exit status.
-// Why    `git` moves packs and `age` wraps keys; secrets go through pipes, never through arguments or a shell.
-// Use    `run({.argv = {"git", "fetch"}, .input = ""})`. argv[0] is searched in PATH. No shell is involved.
+// Why    `git` moves packs and `age` wraps keys; secrets go through pipes, never through arguments
+//        or a shell.
+// Use    `run({.argv = {"git", "fetch"}, .input = ""})`. argv[0] is searched in PATH. No shell is
+//        involved.
 // Units  Output capped at `max_output_bytes` per stream (the rest is read and dropped).
-// Errors kNotFound: program missing; kDeadlineExceeded: killed after `timeout` (effect kUnknown); kCancelled: `stop`
-//        was requested (effect kUnknown); kInternal: fork failed. A non-zero exit is not an error here.
-// Threads Safe for all; blocks until the child ends. The child dies with the calling thread's process.
+// Errors kNotFound: program missing; kDeadlineExceeded: killed after `timeout` (effect kUnknown);
+//        kCancelled: `stop` was requested (effect kUnknown); kInternal: fork failed. A non-zero
+//        exit is not an error here.
+// Threads Safe for all; blocks until the child ends. The child dies with the calling thread's
+//         process.
 // Source own design; POSIX posix_spawn(3).
 
 #include <chrono>

@@ -1,6 +1,8 @@
 #pragma once
-// What   A folder that is gone when its owner is: for tests, and for staging files that must not outlive a call.
-// Use    `TempDir dir; dir.path() / "x"`. Made under TMPDIR, or beside `parent` when a rename must stay on one disk.
+// What   A folder that is gone when its owner is: for tests, and for staging files that must not
+//        outlive a call.
+// Use    `TempDir dir; dir.path() / "x"`. Made under TMPDIR, or beside `parent` when a rename must
+//        stay on one disk.
 // Errors Creation failure ends the process in tests' constructor; production code uses `make`.
 // Threads One thread.
 // Source own design.
@@ -39,8 +41,8 @@ class TempDir {
   static Result<TempDir> make(const std::filesystem::path& parent) {
     std::string name = (parent / "bennu-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) {
-      return make_error(Code::kUnavailable, "cannot make a folder in " + parent.string() +
-                                                ": " + std::generic_category().message(errno));
+      return make_error(Code::kUnavailable, "cannot make a folder in " + parent.string() + ": " +
+                                                std::generic_category().message(errno));
     }
     TempDir dir{Adopt{}};
     dir.path_ = name;

@@ -2,8 +2,8 @@
 // What   Requests and answers of the key-value contract: etcd v3's messages as plain C++ values.
 // Why    The contract must not carry protobuf or RocksDB into every module.
 // Use    Designated initialisers: `RangeRequest{.key = "/a/", .range_end = prefix_end("/a/")}`.
-// Units  Revisions count from 1; TTLs in seconds; limits in keys, 0 means none.
-//        Ranges are [key, range_end): empty `range_end` is the single key; "\0" (one NUL byte) is "to the end".
+// Units  Revisions count from 1; TTLs in seconds; limits in keys, 0 means none. Ranges are [key,
+//        range_end): empty `range_end` is the single key; "\0" (one NUL byte) is "to the end".
 // Threads Plain values.
 // Source etcd v3 API (api/etcdserverpb/rpc.proto, api/mvccpb/kv.proto), semantics of 3.4 and later.
 
@@ -52,7 +52,8 @@ struct RangeRequest {
   Revision revision;  ///< 0: the newest
   SortOrder sort_order = SortOrder::kNone;
   SortTarget sort_target = SortTarget::kKey;
-  bool serializable = false;  ///< may be answered by one member alone; no difference on the embedded engine
+  /// may be answered by one member alone; no difference on the embedded engine
+  bool serializable = false;
   bool keys_only = false;
   bool count_only = false;
   Revision min_mod_revision;  ///< 0: no bound, as the three below
@@ -96,8 +97,9 @@ struct DeleteRangeResponse {
 enum class CompareResult : std::uint8_t { kEqual, kGreater, kLess, kNotEqual };
 enum class CompareTarget : std::uint8_t { kVersion, kCreateRevision, kModRevision, kValue, kLease };
 
-/// Holds if it holds for every key in the range. A single key that is absent compares as version, revisions and lease
-/// 0, and never holds for a value; a true range without keys holds (a value compare does not).
+/// Holds if it holds for every key in the range. A single key that is absent compares as version,
+/// revisions and lease 0, and never holds for a value; a true range without keys holds (a value
+/// compare does not).
 struct Compare {
   KeyRange range;
   CompareTarget target = CompareTarget::kVersion;
@@ -136,8 +138,8 @@ enum class EventType : std::uint8_t { kPut, kDelete };
 
 struct Event {
   EventType type = EventType::kPut;
-  KeyValue kv;                     ///< of a delete: key and mod_revision only
-  std::vector<KeyValue> prev_kv;   ///< at most one, if asked for and not compacted
+  KeyValue kv;                    ///< of a delete: key and mod_revision only
+  std::vector<KeyValue> prev_kv;  ///< at most one, if asked for and not compacted
   friend bool operator==(const Event&, const Event&) = default;
 };
 
@@ -156,9 +158,11 @@ struct WatchRequest {
 struct WatchResponse {
   enum class Kind : std::uint8_t { kCreated, kEvents, kProgress, kCanceled };
   Kind kind = Kind::kEvents;
-  WatchId id = 0;     ///< -1 for the progress of the whole stream
-  Revision revision;  ///< the newest revision that this watch has seen; events up to it have been delivered
-  Revision compact_revision;  ///< of kCanceled because `start_revision` was compacted: resume from here
+  WatchId id = 0;  ///< -1 for the progress of the whole stream
+  /// the newest revision that this watch has seen; events up to it have been delivered
+  Revision revision;
+  /// of kCanceled because `start_revision` was compacted: resume from here
+  Revision compact_revision;
   std::string cancel_reason;
   std::vector<Event> events;  ///< whole revisions, in order
 };
