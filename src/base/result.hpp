@@ -22,8 +22,9 @@ class [[nodiscard]] Result : public std::expected<T, Error> {
   using Base = std::expected<T, Error>;
   using Base::Base;
   Result() = default;
-  Result(Error error)
-      : Base(std::unexpect, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  // Implicit, so that an Error can be returned as it is.
+  Result(Error error)  // NOLINT(google-explicit-constructor)
+      : Base(std::unexpect, std::move(error)) {}
 
   /// The same result, its error (if any) with `context: ` before the message.
   [[nodiscard]] Result with_context(std::string_view context) && {
