@@ -164,7 +164,11 @@ struct WatchResponse {
   /// of kCanceled because `start_revision` was compacted: resume from here
   Revision compact_revision;
   std::string cancel_reason;
-  std::vector<Event> events;  ///< whole revisions, in order
+  std::vector<Event> events;  ///< whole revisions, in order; of a fragment, a part of one revision
+  /// More changes of `revision`, which is too large for one response, follow in the next response
+  /// of this watch (the last of them may be empty). Only when this is false may a client resume
+  /// after `revision`.
+  bool fragment = false;
 };
 
 struct LeaseGrantRequest {
