@@ -1,11 +1,14 @@
 #pragma once
-// What   Where watches read changes from: the newest revision, the compacted one, and the changes between.
+// What   Where watches read changes from: the newest revision, the compacted one, and the changes
+//        between.
 // Why    The watch hub must not know RocksDB, and its tests need a history that they can steer.
-// Use    The engine implements it over its log; WatchHub is the only reader. It must outlive WatchHub::close().
+// Use    The engine implements it over its log; WatchHub is the only reader. It must outlive
+//        WatchHub::close().
 // Units  Revisions; bytes count keys and values of what is returned, previous values included.
 // Errors kOutOfRange (kCompacted): `from` is below the compacted revision; kDataLoss (kCorrupt).
 // Threads Safe for all; read may block on disk, and must not wait for the writer.
-// Source own design; which revisions stay readable: etcd, server/storage/mvcc/watcher_group.go (choose).
+// Source own design; which revisions stay readable: etcd, server/storage/mvcc/watcher_group.go
+//        (choose).
 
 #include <compare>
 #include <cstddef>

@@ -1,15 +1,21 @@
 #pragma once
-// What   The leases of one store in memory: who has how long to live, what is due, what must be on disk first.
-// Why    The rules of lease time are pure and need a test for each; the engine only writes what this says.
-// Use    restore() at open. In the write role: grant / take, write the record, put_back / erase if that failed.
-//        A thread of the engine's calls tick() at least every `max_tick_gap / 2`, then revokes expired() and, in the write
-//        role, writes checkpoints(). Which keys a lease has is not known here but in the engine's lease index.
-// Units  TTLs in whole seconds. Time is lease time: monotonic, without the time the machine or the store was down, and
-//        without stalls: between two ticks at most `max_tick_gap` passes, so that a process that was stopped (SIGSTOP,
-//        a disk that hangs) gives its clients the time to renew that they had before, instead of revoking all at once.
-// Errors kFailedPrecondition (kLeaseExists), kOutOfRange (kLeaseTtlTooLarge), kNotFound (kLeaseNotFound).
+// What   The leases of one store in memory: who has how long to live, what is due, what must be on
+//        disk first.
+// Why    The rules of lease time are pure and need a test for each; the engine only writes what
+//        this says.
+// Use    restore() at open. In the write role: grant / take, write the record, put_back / erase if
+//        that failed. A thread of the engine's calls tick() when it says so, then revokes expired()
+//        and, in the write role, writes checkpoints(). Which keys a lease has is not known here but
+//        in the engine's lease index.
+// Units  TTLs in whole seconds. Time is lease time: monotonic, without the time the machine or the
+//        store was down, and without stalls: between two ticks at most `max_tick_gap` passes, so
+//        that a process that was stopped (SIGSTOP, a disk that hangs) gives its clients the time to
+//        renew that they had before, instead of revoking all at once.
+// Errors kFailedPrecondition (kLeaseExists), kOutOfRange (kLeaseTtlTooLarge), kNotFound
+//        (kLeaseNotFound).
 // Threads Safe for all; never blocks.
-// Source etcd v3.5 server/lease/lessor.go (minimum and maximum TTL, checkpoints); own design for stalls and ordering.
+// Source etcd v3.5 server/lease/lessor.go (minimum and maximum TTL, checkpoints); own design for
+//        stalls and ordering.
 
 #include <chrono>
 #include <cstdint>
@@ -41,7 +47,7 @@ struct LeaseOptions {
   /// timeouts, rounded up.
   std::int64_t min_ttl_s = 2;
   std::chrono::seconds checkpoint_interval{60};
-  std::chrono::nanoseconds max_tick_gap = std::chrono::seconds{5};
+  std::chrono::nanoseconds max_tick_gap = std::chrono::seconds{1};
 };
 
 class LeaseTable {
@@ -122,6 +128,7 @@ class LeaseTable {
     std::chrono::nanoseconds last_tick{};  ///< clock time of it
   };
 
+  void pass_time(State& state) const;
   [[nodiscard]] std::chrono::nanoseconds now(const State& state) const;
   void insert(State& state, const LeaseRecord& record, std::chrono::nanoseconds left) const;
   static void remove(State& state, LeaseId id);

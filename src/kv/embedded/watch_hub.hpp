@@ -1,16 +1,21 @@
 #pragma once
-// What   The watches of one store: streams of cursors over its changes, woken when a matching change is published.
-// Why    A slow or stuck watcher must cost nobody else anything, so nothing is ever queued for one: each stream pulls,
-//        from a small shared ring of recent changes or, once that has moved on, from the ChangeSource.
-// Use    The engine owns one. After each group commit is visible in the source it calls publish; before that it asks
-//        wants() whether handing over the changes is worth building them. close() first when the store ends:
-//        streams then answer kUnavailable and no longer touch the source. Streams may outlive the hub.
-// Units  Bytes count keys and values. Beyond the ring and as much again for reads in progress, a stream holds about
-//        200 bytes per watch and its range.
-// Errors Streams: see kv::WatchStream; next also passes on what the source fails with, and may be called again.
-// Threads Safe for all. publish never blocks on disk or on watchers. One thread of its own finds the streams that a
-//        change concerns and wakes them.
-// Source etcd v3.5 server/storage/mvcc/watchable_store.go and api/v3rpc/watch.go for the semantics; own design.
+// What   The watches of one store: streams of cursors over its changes, woken when a matching
+//        change is published.
+// Why    A slow or stuck watcher must cost nobody else anything, so nothing is ever queued for one:
+//        each stream pulls, from a small shared ring of recent changes or, once that has moved on,
+//        from the ChangeSource.
+// Use    The engine owns one. After each group commit is visible in the source it calls publish;
+//        before that it asks wants() whether handing over the changes is worth building them.
+//        close() first when the store ends: streams then answer kUnavailable and no longer touch
+//        the source. Streams may outlive the hub.
+// Units  Bytes count keys and values. Beyond the ring and as much again for reads in progress, a
+//        stream holds about 200 bytes per watch and its range.
+// Errors Streams: see kv::WatchStream; next also passes on what the source fails with, and may be
+//        called again.
+// Threads Safe for all. publish never blocks on disk or on watchers. One thread of its own finds
+//         the streams that a change concerns and wakes them.
+// Source etcd v3.5 server/storage/mvcc/watchable_store.go and api/v3rpc/watch.go for the semantics;
+//        own design.
 
 #include <chrono>
 #include <cstddef>
