@@ -1,0 +1,55 @@
+#pragma once
+// What   TreeAssembler: a state, in key order, becomes the files of its canonical tree.
+// Why    A whole export must not hold the state in memory; only open documents and tree records are held.
+// Use    add_record() for every key of Mapping::record_ranges(); add() for every key of the state, in key order;
+//        finish(). Files go to the sink as soon as they are whole: in key order, so directories are contiguous but for
+//        documents and escaped names.
+// Units  At most kMaxOpenDocuments documents are open at once (nesting of the schema).
+// Errors kFailedPrecondition (kNoKey: a secret and no data key; names the key's prefix); kInvalidArgument (a document
+//        over its limit, two keys that claim one file; names the path); whatever the sink returns. Useless afterwards.
+// Threads One thread.
+// Source own design, docs/formats/tree.md.
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "kv/types.hpp"
+#include "sync/mapping.hpp"
+#include "sync/tree_file.hpp"
+
+namespace bennu::sync {
+
+struct AssemblyStats {
+  std::uint64_t keys = 0;  ///< that went into files
+  std::uint64_t files = 0;
+  std::uint64_t skipped = 0;  ///< leased, derived, ephemeral, local
+  std::uint64_t sealed =
+      0;  ///< values that were sealed already: no identity when they were restored
+  std::uint64_t inert_records =
+      0;  ///< tree records that say nothing: their file is not there, or a key took its place
+};
+
+class TreeAssembler {
+ public:
+  /// `mapping` must outlive this.
+  TreeAssembler(const Mapping& mapping, FileSink sink);
+  ~TreeAssembler();
+  TreeAssembler(TreeAssembler&&) noexcept;
+  TreeAssembler& operator=(TreeAssembler&&) noexcept;
+
+  /// Modes, submodules, blobs by id and empty trees. Keys that are no such record are ignored.
+  [[nodiscard]] Status add_record(std::string_view key, std::string_view value);
+  /// The next key of the state. Records given to add_record are ignored here.
+  [[nodiscard]] Status add(std::string_view key, std::string_view value, bool leased);
+  [[nodiscard]] Status add(const kv::KeyValue& kv) {
+    return add(kv.key, kv.value, kv.lease.value != 0);
+  }
+  [[nodiscard]] Result<AssemblyStats> finish();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace bennu::sync
