@@ -1,12 +1,17 @@
 #pragma once
-// What   The data keys' files: made for age recipients and opened with an age identity, by the `age` program.
-// Why    Stock `age` must open what Bennu sealed, with no Bennu left. Apart from KeyRing because this runs programs.
-// Use    `create_identity(path)` twice (one goes offline), `new_data_key(1, recipients, random)` -> put `file` as the record
-//        of `.bennu/keys/1.age` and `recipients_text` as `.bennu/recipients`; later `unlock(files, identity path)`.
+// What   The data keys' files: made for age recipients and opened with an age identity, by the
+//        `age` program.
+// Why    Stock `age` must open what Bennu sealed, with no Bennu left. Apart from KeyRing because
+//        this runs programs.
+// Use    `create_identity(path)` twice (one goes offline), `new_data_key(1, recipients, random)` ->
+//        put `file` as the record of `.bennu/keys/1.age` and `recipients_text` as
+//        `.bennu/recipients`; later `unlock(files, identity path)`.
 // Units  At least two different recipients, at most 64. An epoch's file has at most 64 KiB.
-// Errors kFailedPrecondition (kNoAge: install it); kPermissionDenied (kNotARecipient); kAlreadyExists (the identity file is
-//        there); kInvalidArgument (a recipient that is no age X25519 one, fewer than two; a file that is no key file).
-// Threads Safe for all; blocks while `age` runs. Secrets pass through pipes only; identity files by their path.
+// Errors kFailedPrecondition (kNoAge: install it); kPermissionDenied (kNotARecipient);
+//        kAlreadyExists (the identity file is there); kInvalidArgument (a recipient that is no age
+//        X25519 one, fewer than two; a file that is no key file).
+// Threads Safe for all; blocks while `age` runs. Secrets pass through pipes only; identity files by
+//         their path.
 // Source docs/formats/sealed.md; age 1.1 (https://age-encryption.org/v1).
 
 #include <cstdint>

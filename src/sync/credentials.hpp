@@ -1,6 +1,7 @@
 #pragma once
 // What   Names what looks like a credential in a file or value.
-// Why    `import --path` takes files from a repository that may hold keys in clear; the operator must be told which.
+// Why    `import --path` takes files from a repository that may hold keys in clear; the operator
+//        must be told which.
 // Use    `find_credentials(bytes)` on each value that is not of class secret.
 // Units  Looks at the first 1 MiB; reports at most kMaxFindings.
 // Errors None. It can miss and it can be wrong: it warns, it does not protect.

@@ -1,6 +1,8 @@
 #pragma once
-// What   One entity's fields <-> the canonical JSON document in Git. No secrets here: values are what stands in the file.
-// Why    People read and edit this file; Bennu must give the same bytes for the same fields, always.
+// What   One entity's fields <-> the canonical JSON document in Git. No secrets here: values are
+//        what stands in the file.
+// Why    People read and edit this file; Bennu must give the same bytes for the same fields,
+//        always.
 // Use    `append_document(entity, fields, out)`; `parse_document(entity, path, bytes)`.
 // Units  Documents up to 16 MiB, nesting up to 32, 4096 fields.
 // Errors kInvalidArgument (kBadDocument), one line `PATH:LINE:COLUMN: what is wrong; what to do`.

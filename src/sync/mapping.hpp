@@ -1,9 +1,13 @@
 #pragma once
-// What   Mapping: which file of the tree a key belongs to, and what class it has; for one schema and one key ring.
-// Why    tree = canonical(state, key ring) is decided here, once, for whole exports, for single changes and for imports.
-// Use    `Mapping::open(schema bytes of the state or tree, key ring)`; TreeAssembler and TreeParser work on it.
-//        A change of one key: `file_of(key)`, read `reads` at the pinned revision, `build`.
-// Units  Keys are any bytes; paths relative to the tree's root, before the leaf rule (see tree_file.hpp).
+// What   Mapping: which file of the tree a key belongs to, and what class it has; for one schema
+//        and one key ring.
+// Why    tree = canonical(state, key ring) is decided here, once, for whole exports, for single
+//        changes and for imports.
+// Use    `Mapping::open(schema bytes of the state or tree, key ring)`; TreeAssembler and TreeParser
+//        work on it. A change of one key: `file_of(key)`, read `reads` at the pinned revision,
+//        `build`.
+// Units  Keys are any bytes; paths relative to the tree's root, before the leaf rule (see
+//        tree_file.hpp).
 // Errors Named at each function; a schema's reasons in schema.hpp.
 // Threads Immutable: safe for all.
 // Source own design, docs/formats/tree.md; decisions 2 to 5 and 10 of the design.

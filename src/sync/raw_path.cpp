@@ -6,7 +6,7 @@
 namespace bennu::sync {
 namespace {
 
-// What a byte means inside a component.
+// What   a byte means inside a component.
 enum ByteClass : std::uint8_t { kPlain, kEscaped, kSlash, kPercent, kHigh };
 
 constexpr std::array<ByteClass, 256> make_byte_classes() {

@@ -1,12 +1,14 @@
 #pragma once
 // What   The raw mapping's names: a key's bytes <-> a path in a Git tree.
-// Why    Any key must have exactly one path, and any path at most one key, or a tree is not a function of a state.
-// Use    `append_path(key, out)`; `decode_path(path, key)`. Documents and reserved paths are Mapping's business.
+// Why    Any key must have exactly one path, and any path at most one key, or a tree is not a
+//        function of a state.
+// Use    `append_path(key, out)`; `decode_path(path, key)`. Documents and reserved paths are
+//        Mapping's business.
 // Units  Bytes. A component has at most 255 bytes. Paths have no leading slash.
 // Errors None: every key has a path; a path without a key is an answer, not an error.
 // Threads Pure functions.
-// Source own design, docs/formats/tree.md; unsafe names: git's fsck.c, path.c (is_ntfs_dotgit) and utf8.c
-//        (is_hfs_dotgit), git 2.39.
+// Source own design, docs/formats/tree.md; unsafe names: git's fsck.c, path.c (is_ntfs_dotgit) and
+//        utf8.c (is_hfs_dotgit), git 2.39.
 
 #include <string>
 #include <string_view>

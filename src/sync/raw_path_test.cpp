@@ -205,7 +205,8 @@ TEST(RawPath, APathHasAKeyOnlyIfItIsThatKeysPath) {
   std::mt19937 random(99);
   int with_key = 0;
   for (int i = 0; i < 100'000; ++i) {
-    const std::string path = random_key(random).substr(random() % 2);
+    std::string path = random_key(random);
+    if (path.starts_with('/')) path.erase(0, 1);
     std::string key;
     if (!decode_path(path, key)) continue;
     ++with_key;
@@ -247,6 +248,7 @@ TEST(RawPath, GitAcceptsEveryPath) {
                                .environment = {{"GIT_INDEX_FILE", index}}});
   ASSERT_TRUE(added);
   ASSERT_EQ(added->status, 0) << added->error_output;
+  ASSERT_EQ(added->error_output, "");
   const auto tree = env::run(
       {.argv = {"git", "-C", repo, "write-tree"}, .environment = {{"GIT_INDEX_FILE", index}}});
   ASSERT_TRUE(tree);
@@ -254,7 +256,8 @@ TEST(RawPath, GitAcceptsEveryPath) {
   const auto fsck = env::run({.argv = {"git", "-C", repo, "fsck", "--strict", "--full"}});
   ASSERT_TRUE(fsck);
   EXPECT_EQ(fsck->status, 0) << fsck->error_output.substr(0, 1000);
-  EXPECT_EQ(fsck->error_output, "");
+  EXPECT_EQ(fsck->error_output.find("warning"), std::string::npos)
+      << fsck->error_output.substr(0, 1000);
 }
 
 }  // namespace

@@ -1,10 +1,13 @@
 #pragma once
-// What   Schema: what the file `.bennu/schema.json` declares: entities, their fields, and classes of prefixes.
-// Why    Which keys make up one document, what is secret and what never goes to Git is data of the network, in its tree.
+// What   Schema: what the file `.bennu/schema.json` declares: entities, their fields, and classes
+//        of prefixes.
+// Why    Which keys make up one document, what is secret and what never goes to Git is data of the
+//        network, in its tree.
 // Use    `parse_schema(bytes)`; a tree without the file has `Schema{}`: everything raw and desired.
 // Units  At most 1 MiB of JSON, 64 entities, 256 fields each, 1024 prefixes, 8 segments in a path.
-// Errors kInvalidArgument (kBadSchema), one line `.bennu/schema.json:LINE:COLUMN: what is wrong; what to do`;
-//        kFailedPrecondition (kUnknownFormat) for a version that this binary does not know.
+// Errors kInvalidArgument (kBadSchema), one line `.bennu/schema.json:LINE:COLUMN: what is wrong;
+//        what to do`; kFailedPrecondition (kUnknownFormat) for a version that this binary does not
+//        know.
 // Threads Plain values.
 // Source own design, docs/formats/schema.md; decisions 3 to 5 of the design.
 

@@ -1,13 +1,16 @@
 #pragma once
 // What   Sealing of one value, and the keyed hash of a secret name.
-// Why    Equal value at an equal path must give equal text (the tree is a function of the state), and nothing else may be
-//        learnt from it; a sealed value moved to another path must not open.
-// Use    `seal(ring, key, value)`; `open_sealed(ring, key, text)`. The text is what is in Git, and what a store without
-//        identity has as the value.
+// Why    Equal value at an equal path must give equal text (the tree is a function of the state),
+//        and nothing else may be learnt from it; a sealed value moved to another path must not
+//        open.
+// Use    `seal(ring, key, value)`; `open_sealed(ring, key, text)`. The text is what is in Git, and
+//        what a store without identity has as the value.
 // Units  Values up to 1 MiB. Text: `bennu-sealed:1:<epoch>:<base64url of nonce, ciphertext, tag>`.
-// Errors kFailedPrecondition (kNoKey); kDataLoss (kTampered); kInvalidArgument (over the limit). All name the path.
+// Errors kFailedPrecondition (kNoKey); kDataLoss (kTampered); kInvalidArgument (over the limit).
+//        All name the path.
 // Threads Pure functions.
-// Source docs/formats/sealed.md: XChaCha20-Poly1305 with a synthetic nonce (keyed BLAKE2b), libsodium.
+// Source docs/formats/sealed.md: XChaCha20-Poly1305 with a synthetic nonce (keyed BLAKE2b),
+//        libsodium.
 
 #include <cstdint>
 #include <optional>

@@ -1,12 +1,14 @@
 #pragma once
 // What   TreeAssembler: a state, in key order, becomes the files of its canonical tree.
-// Why    A whole export must not hold the state in memory; only open documents and tree records are held.
-// Use    add_record() for every key of Mapping::record_ranges(); add() for every key of the state, in key order;
-//        finish(). Files go to the sink as soon as they are whole: in key order, so directories are contiguous but for
-//        documents and escaped names.
+// Why    A whole export must not hold the state in memory; only open documents and tree records are
+//        held.
+// Use    add_record() for every key of Mapping::record_ranges(); add() for every key of the state,
+//        in key order; finish(). Files go to the sink as soon as they are whole: in key order, so
+//        directories are contiguous but for documents and escaped names.
 // Units  At most kMaxOpenDocuments documents are open at once (nesting of the schema).
-// Errors kFailedPrecondition (kNoKey: a secret and no data key; names the key's prefix); kInvalidArgument (a document
-//        over its limit, two keys that claim one file; names the path); whatever the sink returns. Useless afterwards.
+// Errors kFailedPrecondition (kNoKey: a secret and no data key; names the key's prefix);
+//        kInvalidArgument (a document over its limit, two keys that claim one file; names the
+//        path); whatever the sink returns. Useless afterwards.
 // Threads One thread.
 // Source own design, docs/formats/tree.md.
 

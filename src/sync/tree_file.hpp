@@ -1,9 +1,12 @@
 #pragma once
-// What   One entry of a canonical tree as the mapping sees it, going out (export) or coming in (import).
-// Why    The mapping is pure: it knows neither libgit2 nor an engine, so this is all it shares with the Git layer.
+// What   One entry of a canonical tree as the mapping sees it, going out (export) or coming in
+//        (import).
+// Why    The mapping is pure: it knows neither libgit2 nor an engine, so this is all it shares with
+//        the Git layer.
 // Use    A view: valid during the call that passes it.
-// Units  `path` relative to the tree's root, without the leaf rule on the way out: where `/a` and `/a/b` both exist,
-//        the paths are `a` and `a/b`, and the Git layer puts the first at `a/%v`. On the way in paths are the tree's.
+// Units  `path` relative to the tree's root, without the leaf rule on the way out: where `/a` and
+//        `/a/b` both exist, the paths are `a` and `a/b`, and the Git layer puts the first at
+//        `a/%v`. On the way in paths are the tree's.
 // Threads Plain values.
 // Source own design, docs/formats/tree.md.
 

@@ -1,11 +1,13 @@
 #pragma once
 // What   TreeParser: the files of a tree become the keys and values of its state.
 // Why    Restore and import are this; canonical(parse(tree)) == tree is the proof of a restore.
-// Use    The schema comes from the very tree (Mapping::open). add() each file, whole trees in Git's order so that `%v`
-//        can be told (or with TreeFile::has_siblings set); finish(). For a changed file parse the old and the new one.
+// Use    The schema comes from the very tree (Mapping::open). add() each file, whole trees in Git's
+//        order so that `%v` can be told (or with TreeFile::has_siblings set); finish(). For a
+//        changed file parse the old and the new one.
 // Units  Blobs up to Mapping::byte_limit come with bytes, larger ones with id and size.
-// Errors kInvalidArgument (kBadTree: git itself refuses the path or the entry; kBadDocument with line and column);
-//        kDataLoss (kTampered: a sealed value was changed or moved). All name the path. Useless afterwards.
+// Errors kInvalidArgument (kBadTree: git itself refuses the path or the entry; kBadDocument with
+//        line and column); kDataLoss (kTampered: a sealed value was changed or moved). All name the
+//        path. Useless afterwards.
 // Threads One thread.
 // Source own design, docs/formats/tree.md.
 
