@@ -97,9 +97,8 @@ struct DeleteRangeResponse {
 enum class CompareResult : std::uint8_t { kEqual, kGreater, kLess, kNotEqual };
 enum class CompareTarget : std::uint8_t { kVersion, kCreateRevision, kModRevision, kValue, kLease };
 
-/// Holds if it holds for every key in the range. A single key that is absent compares as version,
-/// revisions and lease 0, and never holds for a value; a true range without keys holds (a value
-/// compare does not).
+/// Holds if it holds for every key in the range. A single key that is absent, and a range without
+/// keys, compare as version, revisions and lease 0, and never hold for a value.
 struct Compare {
   KeyRange range;
   CompareTarget target = CompareTarget::kVersion;
