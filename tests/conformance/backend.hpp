@@ -1,0 +1,51 @@
+#pragma once
+// What   The engines that the conformance suite runs on, and what each may do differently.
+// Why    One body per test; a difference that the contract allows is a field here, never an `if` in
+//        a test.
+// Use    `for (const Backend& b : backends())`; `shared()` is one store for the whole process,
+//        `fresh()` a new one.
+// Errors shared, fresh: why the backend cannot run here; the tests are then skipped with that text.
+// Threads Main thread only (see EtcdProcess).
+// Source shape.md ("Conformance"); the traits of etcd are those of 3.4.23, Debian 12's, with the
+//        fix's number.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "kv/store.hpp"
+
+namespace bennu::conformance {
+
+/// What the contract leaves open, or what an old etcd gets wrong.
+struct Traits {
+  std::int64_t min_ttl_s = 1;                 ///< a shorter TTL is raised to this
+  bool progress_follows_events = true;        ///< etcd before 3.4.25 may overtake (etcd#15220)
+  bool keeps_tombstone_at_compaction = true;  ///< etcd before 3.4.36 drops it (etcd#19179)
+};
+
+/// A store and what must live as long as it does.
+struct OpenStore {
+  std::shared_ptr<void> keeper;  ///< destroyed after the store
+  std::unique_ptr<kv::Store> store;
+  OpenStore(std::shared_ptr<void> k, std::unique_ptr<kv::Store> s)
+      : keeper(std::move(k)), store(std::move(s)) {}
+  OpenStore(OpenStore&&) = default;
+  OpenStore& operator=(OpenStore&&) = delete;
+  ~OpenStore() { store.reset(); }
+};
+
+struct Backend {
+  std::string name;
+  Traits traits;
+  std::function<Result<OpenStore>()> fresh;
+  /// Made by `fresh` at the first call and kept until the process ends.
+  [[nodiscard]] Result<kv::Store*> shared() const;
+};
+
+[[nodiscard]] const std::vector<Backend>& backends();
+
+}  // namespace bennu::conformance
