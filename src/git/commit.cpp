@@ -14,7 +14,8 @@ constexpr int kMaxOffsetMin = 14 * 60;
 
 // Git's "crud": dropped at both ends of a name or address (ident.c).
 bool is_crud(char c) {
-  return static_cast<unsigned char>(c) <= 32 || std::string_view(".,:;<>\"\\'").find(c) != std::string_view::npos;
+  return static_cast<unsigned char>(c) <= 32 ||
+         std::string_view(".,:;<>\"\\'").find(c) != std::string_view::npos;
 }
 
 std::string clean(std::string_view text) {
@@ -32,8 +33,9 @@ void append_signature(std::string& out, std::string_view role, const Signature& 
   std::string name = clean(who.name);
   if (name.empty()) name = email.empty() ? "unknown" : email;
   const int offset = std::clamp(who.offset_min, -kMaxOffsetMin, kMaxOffsetMin);
-  out += fmt::format("{} {} <{}> {} {}{:02}{:02}\n", role, name, email, std::max<std::int64_t>(who.time_s, 0),
-                     offset < 0 ? '-' : '+', std::abs(offset) / 60, std::abs(offset) % 60);
+  out += fmt::format("{} {} <{}> {} {}{:02}{:02}\n", role, name, email,
+                     std::max<std::int64_t>(who.time_s, 0), offset < 0 ? '-' : '+',
+                     std::abs(offset) / 60, std::abs(offset) % 60);
 }
 
 // "Name <mail> 1700000000 +0100", with whatever old programs wrote. Missing parts stay empty.
@@ -92,10 +94,12 @@ std::optional<Trailer> parse_line(std::string_view line) {
   const std::size_t token_end = i;
   while (i < line.size() && (line[i] == ' ' || line[i] == '\t')) ++i;
   if (token_end == 0 || i >= line.size() || line[i] != ':') return std::nullopt;
-  return Trailer{.token = std::string(line.substr(0, token_end)), .value = std::string(trim(line.substr(i + 1)))};
+  return Trailer{.token = std::string(line.substr(0, token_end)),
+                 .value = std::string(trim(line.substr(i + 1)))};
 }
 
-// The last paragraph's begin and end, where it consists of trailers; equal positions where there are none.
+// The last paragraph's begin and end, where it consists of trailers; equal positions where there
+// are none.
 struct Block {
   std::size_t begin = 0;
   std::size_t end = 0;
@@ -116,7 +120,8 @@ Block find_block(std::string_view message) {
     const auto newline = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, newline);
     text.remove_prefix(std::min(newline + 1, text.size()));
-    if (line.starts_with("Signed-off-by: ") || line.starts_with("(cherry picked from commit ")) from_git = true;
+    if (line.starts_with("Signed-off-by: ") || line.starts_with("(cherry picked from commit "))
+      from_git = true;
     const bool continues = line.starts_with(' ') || line.starts_with('\t');
     if (continues && !block.trailers.empty()) {
       block.trailers.back().value.append(" ").append(trim(line));
@@ -126,7 +131,8 @@ Block find_block(std::string_view message) {
       ++others;
     }
   }
-  const bool mostly = from_git && block.trailers.size() * 3 >= others;  // trailer.c: a quarter is enough then
+  const bool mostly =
+      from_git && block.trailers.size() * 3 >= others;  // trailer.c: a quarter is enough then
   if (block.trailers.empty() || (others > 0 && !mostly)) return none;
   return block;
 }
@@ -200,7 +206,9 @@ std::string with_trailers(std::string_view message, const std::vector<Trailer>& 
   return out;
 }
 
-std::vector<Trailer> parse_trailers(std::string_view message) { return find_block(message).trailers; }
+std::vector<Trailer> parse_trailers(std::string_view message) {
+  return find_block(message).trailers;
+}
 
 std::optional<std::string> find_trailer(std::string_view message, std::string_view token) {
   const auto trailers = parse_trailers(message);

@@ -17,12 +17,14 @@ void File::close() {
 
 Error file_error(std::string_view what, const std::filesystem::path& path) {
   const int number = errno;
-  const std::string message =
-      fmt::format("cannot {} `{}`: {}", what, path.string(), std::generic_category().message(number));
+  const std::string message = fmt::format("cannot {} `{}`: {}", what, path.string(),
+                                          std::generic_category().message(number));
   if (number == ENOSPC || number == EDQUOT || number == EFBIG) {
-    return make_error(Code::kResourceExhausted, message + "; free some space and run again", reason::kNoSpace);
+    return make_error(Code::kResourceExhausted, message + "; free some space and run again",
+                      reason::kNoSpace);
   }
-  if (number == EACCES || number == EPERM || number == EROFS) return make_error(Code::kPermissionDenied, message);
+  if (number == EACCES || number == EPERM || number == EROFS)
+    return make_error(Code::kPermissionDenied, message);
   return make_error(Code::kUnavailable, message);
 }
 
@@ -70,7 +72,9 @@ Status sync_folder_tree(const std::filesystem::path& path) {
       BENNU_TRY(sync_file(file, it->path()));
     }
   }
-  if (failed) return make_error(Code::kUnavailable, fmt::format("cannot sync `{}`: {}", path.string(), failed.message()));
+  if (failed)
+    return make_error(Code::kUnavailable,
+                      fmt::format("cannot sync `{}`: {}", path.string(), failed.message()));
   return sync_folder(path);
 }
 

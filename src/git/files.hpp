@@ -1,8 +1,10 @@
 #pragma once
-// What   The few file calls that durability needs: sync a file, a folder, a whole small folder tree; an owning descriptor.
+// What   The few file calls that durability needs: sync a file, a folder, a whole small folder
+//        tree; an owning descriptor.
 // Why    The order of syncs and renames is the promise of PackWriter; std::filesystem has no sync.
 // Use    Sources of this module only.
-// Errors kResourceExhausted `git.no_space` for a full disk, else kUnavailable; the message names the file.
+// Errors kResourceExhausted `git.no_space` for a full disk, else kUnavailable; the message names
+//        the file.
 // Threads Safe for all; blocks for the disk.
 // Source fsync(2), rename(2).
 
@@ -43,7 +45,8 @@ class File {
 [[nodiscard]] Result<File> create_file(const std::filesystem::path& path);
 [[nodiscard]] Result<File> open_file(const std::filesystem::path& path);
 /// Writes all of it at the file's position.
-[[nodiscard]] Status write_all(const File& file, std::string_view bytes, const std::filesystem::path& path);
+[[nodiscard]] Status write_all(const File& file, std::string_view bytes,
+                               const std::filesystem::path& path);
 [[nodiscard]] Status sync_file(const File& file, const std::filesystem::path& path);
 [[nodiscard]] Status sync_folder(const std::filesystem::path& path);
 /// Every file and folder below, then the folder itself. For small trees.

@@ -22,7 +22,8 @@ bool may_be_special(std::string_view name) {
   return first == '.' || first == 'g' || first == 'G' || first == 0xe2 || first == 0xef;
 }
 
-// Takes one code point off the front, skipping those that HFS+ ignores; 0 at the end and for malformed UTF-8 (as git does).
+// Takes one code point off the front, skipping those that HFS+ ignores; 0 at the end and for
+// malformed UTF-8 (as git does).
 std::uint32_t next_hfs_char(std::string_view& text) {
   while (!text.empty()) {
     const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
@@ -38,8 +39,8 @@ std::uint32_t next_hfs_char(std::string_view& text) {
       }
     }
     text.remove_prefix(length);
-    const bool ignored = (c >= 0x200c && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) || (c >= 0x206a && c <= 0x206f) ||
-                         c == 0xfeff;
+    const bool ignored = (c >= 0x200c && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
+                         (c >= 0x206a && c <= 0x206f) || c == 0xfeff;
     if (!ignored) return c;
   }
   return 0;
@@ -74,8 +75,8 @@ bool is_ntfs_dot(std::string_view name, std::string_view needle, std::string_vie
   if (name.starts_with('.') && starts_with_fold(name.substr(1), needle)) {
     return only_dropped(name.substr(1 + needle.size()), false);
   }
-  if (starts_with_fold(name, needle.substr(0, 6)) && name.size() >= 8 && name[6] == '~' && name[7] >= '1' &&
-      name[7] <= '4') {
+  if (starts_with_fold(name, needle.substr(0, 6)) && name.size() >= 8 && name[6] == '~' &&
+      name[7] >= '1' && name[7] <= '4') {
     return only_dropped(name.substr(8), false);
   }
   if (name.size() < 8) return false;
@@ -112,7 +113,9 @@ bool looks_like_dotgit(std::string_view name) {
 }
 
 bool looks_like_gitmodules(std::string_view name) {
-  const auto is_ntfs = [](std::string_view part) { return is_ntfs_dot(part, "gitmodules", "gi7eba"); };
+  const auto is_ntfs = [](std::string_view part) {
+    return is_ntfs_dot(part, "gitmodules", "gi7eba");
+  };
   if (may_be_special(name) && (is_hfs_dot(name, "gitmodules") || is_ntfs(name))) return true;
   return any_part(name, is_ntfs);
 }

@@ -1,6 +1,7 @@
 #pragma once
 // What   Runs the real `git` as the judge of our objects, and repositories made by it.
-// Why    Every id and every byte must be git's own; no expectation in these tests is written by hand.
+// Why    Every id and every byte must be git's own; no expectation in these tests is written by
+//        hand.
 // Use    Tests of this module only. Ignores the user's configuration.
 // Threads One thread.
 
@@ -22,9 +23,11 @@ struct GitRun {
   std::string error_output;
 };
 
-inline GitRun try_git(const std::filesystem::path& directory, std::vector<std::string> arguments, std::string input = "") {
-  arguments.insert(arguments.begin(), {"git", "-c", "user.name=Tess", "-c", "user.email=tess@example.org", "-c",
-                                       "init.defaultBranch=main", "-c", "protocol.file.allow=always"});
+inline GitRun try_git(const std::filesystem::path& directory, std::vector<std::string> arguments,
+                      std::string input = "") {
+  arguments.insert(arguments.begin(),
+                   {"git", "-c", "user.name=Tess", "-c", "user.email=tess@example.org", "-c",
+                    "init.defaultBranch=main", "-c", "protocol.file.allow=always"});
   const auto result = env::run({.argv = arguments,
                                 .input = std::move(input),
                                 .environment = {{"GIT_CONFIG_GLOBAL", "/dev/null"},
@@ -37,7 +40,8 @@ inline GitRun try_git(const std::filesystem::path& directory, std::vector<std::s
 }
 
 /// Output without the last newline; the test fails if git does.
-inline std::string git(const std::filesystem::path& directory, std::vector<std::string> arguments, std::string input = "") {
+inline std::string git(const std::filesystem::path& directory, std::vector<std::string> arguments,
+                       std::string input = "") {
   std::string shown;
   for (const auto& argument : arguments) shown += argument + " ";
   GitRun run = try_git(directory, std::move(arguments), std::move(input));
@@ -46,7 +50,8 @@ inline std::string git(const std::filesystem::path& directory, std::vector<std::
   return run.output;
 }
 
-/// Everything git can check; also that nothing temporary and nothing loose is left where `loose` is false.
+/// Everything git can check; also that nothing temporary and nothing loose is left where `loose` is
+/// false.
 inline void expect_clean(const std::filesystem::path& repository) {
   const GitRun run = try_git(repository, {"fsck", "--strict", "--full", "--no-dangling"});
   EXPECT_EQ(run.status, 0) << run.output << run.error_output;

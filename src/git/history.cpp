@@ -21,7 +21,8 @@ struct Waiting {
 
 class Logger {
  public:
-  Logger(const Repository& repository, const LogOptions& options) : repository_(repository), options_(options) {}
+  Logger(const Repository& repository, const LogOptions& options)
+      : repository_(repository), options_(options) {}
 
   Status run(const ObjectId& from, const LogVisitor& visitor) {
     if (options_.until) BENNU_TRY(hide(from));
@@ -43,7 +44,8 @@ class Logger {
   }
 
  private:
-  // Marks everything that `until` reaches. Cheap where `until` is an ancestor near `from`, which is the usual case.
+  // Marks everything that `until` reaches. Cheap where `until` is an ancestor near `from`, which is
+  // the usual case.
   Status hide(const ObjectId& from) {
     if (*options_.until == from) {
       seen_.insert(from);
@@ -61,11 +63,13 @@ class Logger {
     if (!seen_.insert(id).second) return {};
     BENNU_ASSIGN(CommitInfo commit, repository_.read_commit(id));
     const std::int64_t time_s = commit.committer.time_s;
-    waiting_.push({.time_s = time_s, .order = next_order_++, .id = id, .commit = std::move(commit)});
+    waiting_.push(
+        {.time_s = time_s, .order = next_order_++, .id = id, .commit = std::move(commit)});
     return {};
   }
 
-  // Whether the commit changed the path; narrows `follow` to the parent that a merge took the path from.
+  // Whether the commit changed the path; narrows `follow` to the parent that a merge took the path
+  // from.
   Result<bool> changed(const CommitInfo& commit, std::vector<ObjectId>& follow) {
     if (options_.path.empty()) return true;
     BENNU_ASSIGN(const auto here, path_state(commit.tree));
@@ -101,7 +105,8 @@ class Logger {
 
 }  // namespace
 
-Status log(const Repository& repository, const ObjectId& from, const LogOptions& options, const LogVisitor& visitor) {
+Status log(const Repository& repository, const ObjectId& from, const LogOptions& options,
+           const LogVisitor& visitor) {
   return Logger(repository, options).run(from, visitor);
 }
 

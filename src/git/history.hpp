@@ -4,7 +4,8 @@
 // Use    `log(repository, head, {.path = "users/1.json", .limit = 20}, visitor)`.
 // Errors Those of Repository::read_commit and read_tree; the visitor's own.
 // Threads As the repository's handle.
-// Source git-log(1): commit date order; default history simplification for a path (a merge equal to one parent follows it).
+// Source git-log(1): commit date order; default history simplification for a path (a merge equal to
+//        one parent follows it).
 
 #include <cstddef>
 #include <functional>
@@ -32,7 +33,7 @@ struct LogEntry {
 };
 
 using LogVisitor = std::function<Result<Walk>(const LogEntry& entry)>;
-[[nodiscard]] Status log(const Repository& repository, const ObjectId& from, const LogOptions& options,
-                         const LogVisitor& visitor);
+[[nodiscard]] Status log(const Repository& repository, const ObjectId& from,
+                         const LogOptions& options, const LogVisitor& visitor);
 
 }  // namespace bennu::git

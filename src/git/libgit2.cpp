@@ -19,11 +19,13 @@ void start_libgit2() {
 
 Error libgit2_error(int code, std::string_view context) {
   const git_error* last = git_error_last();
-  const std::string detail = last != nullptr && last->message != nullptr ? printable(last->message) : "unknown error";
+  const std::string detail =
+      last != nullptr && last->message != nullptr ? printable(last->message) : "unknown error";
   const auto make = [&](Code canonical, Reason reason) {
     return make_error(canonical, fmt::format("{}: {}", context, detail), reason);
   };
-  if (detail.find("No space left") != std::string::npos) return make(Code::kResourceExhausted, reason::kNoSpace);
+  if (detail.find("No space left") != std::string::npos)
+    return make(Code::kResourceExhausted, reason::kNoSpace);
   switch (code) {
     case GIT_ENOTFOUND:
       return make(Code::kNotFound, reason::kNotFound);
@@ -42,12 +44,14 @@ Error libgit2_error(int code, std::string_view context) {
     default:
       break;
   }
-  if (detail.find("Permission denied") != std::string::npos || detail.find("Read-only") != std::string::npos) {
+  if (detail.find("Permission denied") != std::string::npos ||
+      detail.find("Read-only") != std::string::npos) {
     return make(Code::kPermissionDenied, {});
   }
   const int klass = last != nullptr ? last->klass : GIT_ERROR_NONE;
-  const bool damaged = klass == GIT_ERROR_ODB || klass == GIT_ERROR_ZLIB || klass == GIT_ERROR_OBJECT ||
-                       klass == GIT_ERROR_INDEXER || code == GIT_EMISMATCH;
+  const bool damaged = klass == GIT_ERROR_ODB || klass == GIT_ERROR_ZLIB ||
+                       klass == GIT_ERROR_OBJECT || klass == GIT_ERROR_INDEXER ||
+                       code == GIT_EMISMATCH;
   if (damaged) return make(Code::kDataLoss, reason::kCorrupt);
   return make(klass == GIT_ERROR_OS ? Code::kUnavailable : Code::kInternal, {});
 }
@@ -58,6 +62,8 @@ git_oid to_oid(const ObjectId& id) {
   return oid;
 }
 
-ObjectId from_oid(const git_oid& oid) { return ObjectId::from_raw({reinterpret_cast<const char*>(oid.id), 20}); }
+ObjectId from_oid(const git_oid& oid) {
+  return ObjectId::from_raw({reinterpret_cast<const char*>(oid.id), 20});
+}
 
 }  // namespace bennu::git

@@ -1,6 +1,7 @@
 #pragma once
 // What   The door to libgit2: start-up, owning handles, and the one table from its codes to ours.
-// Why    No other header of this module names a libgit2 type, so that a change of its version stays in few files.
+// Why    No other header of this module names a libgit2 type, so that a change of its version stays
+//        in few files.
 // Use    Sources of this module only.
 // Threads `start_libgit2` is safe for all.
 // Source libgit2 1.5 to 1.9, git2/errors.h; only API that is stable since 1.0.

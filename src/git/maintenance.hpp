@@ -1,10 +1,13 @@
 #pragma once
 // What   Keeps the repository fit: few packs, an index of the history.
-// Why    One pack per export would be thousands in a month, and every read looks through all of them.
-// Use    `if (needs_maintenance(repo)) maintain(repo, {})` after an export, in the background. Every object stays, also unreachable ones:
-//        an intent may name them.
-// Errors kNotFound `git.no_git`; kCancelled; kInternal with git's own line. Effect kNone: the old packs go only when the new one is durable.
-// Threads One at a time per repository, not while a pack of this process is being written. Readers go on.
+// Why    One pack per export would be thousands in a month, and every read looks through all of
+//        them.
+// Use    `if (needs_maintenance(repo)) maintain(repo, {})` after an export, in the background.
+//        Every object stays, also unreachable ones: an intent may name them.
+// Errors kNotFound `git.no_git`; kCancelled; kInternal with git's own line. Effect kNone: the old
+//        packs go only when the new one is durable.
+// Threads One at a time per repository, not while a pack of this process is being written. Readers
+//         go on.
 // Source git-repack(1) --geometric, git-commit-graph(1) --changed-paths; git 2.39.
 
 #include <cstddef>
@@ -27,7 +30,9 @@ struct MaintenanceResult {
 };
 
 [[nodiscard]] std::size_t count_packs(const Repository& repository);
-/// Merges packs geometrically (each at least twice the one before) if there are too many, and writes the commit-graph.
-[[nodiscard]] Result<MaintenanceResult> maintain(Repository& repository, const MaintenanceOptions& options);
+/// Merges packs geometrically (each at least twice the one before) if there are too many, and
+/// writes the commit-graph.
+[[nodiscard]] Result<MaintenanceResult> maintain(Repository& repository,
+                                                 const MaintenanceOptions& options);
 
 }  // namespace bennu::git

@@ -1,6 +1,7 @@
 #include "git/object.hpp"
 
-// The one-call SHA-1 below EVP: EVP's set-up costs more than hashing a small blob. Deprecated in OpenSSL 3, present in all of 3.x.
+// The one-call SHA-1 below EVP: EVP's set-up costs more than hashing a small blob. Deprecated in
+// OpenSSL 3, present in all of 3.x.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
 
@@ -61,7 +62,8 @@ std::string to_text(std::uint32_t mode) {
 std::optional<std::uint32_t> from_text(std::string_view text) {
   std::uint32_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 8);
-  if (error != std::errc{} || end != text.data() + text.size() || !is_known(value)) return std::nullopt;
+  if (error != std::errc{} || end != text.data() + text.size() || !is_known(value))
+    return std::nullopt;
   return value;
 }
 
@@ -74,7 +76,8 @@ ObjectId hash_object(ObjectKind kind, std::string_view bytes) {
   *at++ = ' ';
   const auto [end, error] = std::to_chars(at, header.data() + header.size() - 1, bytes.size());
   BENNU_CHECK(error == std::errc{}, "a size has at most 20 digits");
-  const auto header_bytes = static_cast<std::size_t>(end - header.data()) + 1;  // the NUL is there already
+  const auto header_bytes =
+      static_cast<std::size_t>(end - header.data()) + 1;  // the NUL is there already
   ObjectId id;
   SHA_CTX context;
   SHA1_Init(&context);

@@ -1,10 +1,12 @@
 #pragma once
 // What   Git's objects as values: ObjectId, ObjectKind, file modes, and the id of given bytes.
 // Why    Ids and modes are used by everyone above; none of them may see a libgit2 type.
-// Use    `hash_object(ObjectKind::kBlob, bytes)`; `ObjectId::from_hex(text)`. Safe as map and hash keys.
+// Use    `hash_object(ObjectKind::kBlob, bytes)`; `ObjectId::from_hex(text)`. Safe as map and hash
+//        keys.
 // Units  Modes are octal numbers as Git stores them (0100644).
 // Threads Plain values; pure functions.
-// Source Git's object format (gitformat-pack(5), git-hash-object(1)): SHA-1 over "kind size NUL bytes".
+// Source Git's object format (gitformat-pack(5), git-hash-object(1)): SHA-1 over "kind size NUL
+//        bytes".
 
 #include <array>
 #include <compare>
@@ -48,13 +50,15 @@ enum class ObjectKind : std::uint8_t { kCommit = 1, kTree = 2, kBlob = 3, kTag =
 namespace mode {
 inline constexpr std::uint32_t kTree = 0040000;
 inline constexpr std::uint32_t kFile = 0100644;
-inline constexpr std::uint32_t kGroupWritable = 0100664;  ///< only in old repositories; kept as it is
+inline constexpr std::uint32_t kGroupWritable =
+    0100664;  ///< only in old repositories; kept as it is
 inline constexpr std::uint32_t kExecutable = 0100755;
 inline constexpr std::uint32_t kSymlink = 0120000;
 inline constexpr std::uint32_t kSubmodule = 0160000;  ///< the id names a commit elsewhere
 
 [[nodiscard]] bool is_known(std::uint32_t mode);
-/// Whether the entry's id names a blob of this repository (any of the three file modes or a symbolic link).
+/// Whether the entry's id names a blob of this repository (any of the three file modes or a
+/// symbolic link).
 [[nodiscard]] bool is_blob(std::uint32_t mode);
 /// `100644`; trees are `40000` as Git stores them.
 [[nodiscard]] std::string to_text(std::uint32_t mode);

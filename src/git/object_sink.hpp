@@ -1,6 +1,7 @@
 #pragma once
 // What   Where new objects go: into a pack, or nowhere (only their ids are wanted).
-// Why    The same tree code writes an export and proves a restore; the two real users are PackWriter and HashSink.
+// Why    The same tree code writes an export and proves a restore; the two real users are
+//        PackWriter and HashSink.
 // Use    Pass to TreeEditor.
 // Threads One thread.
 // Source own design.
@@ -25,7 +26,8 @@ class ObjectSink {
   [[nodiscard]] virtual Result<Object> read(const ObjectId& id) = 0;
 };
 
-/// Computes ids and keeps only trees, in memory, so that a TreeEditor can go on from them. Writes nothing.
+/// Computes ids and keeps only trees, in memory, so that a TreeEditor can go on from them. Writes
+/// nothing.
 class HashSink final : public ObjectSink {
  public:
   /// `repository`: where trees that were not added here are read, or null. Must outlive this.

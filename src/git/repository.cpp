@@ -21,15 +21,19 @@ namespace fs = std::filesystem;
 // other Bennu is at work here.
 void sweep(const fs::path& path) {
   std::error_code ignored;
-  for (fs::directory_iterator it(path / "objects" / "pack", ignored), end; !ignored && it != end; it.increment(ignored)) {
+  for (fs::directory_iterator it(path / "objects" / "pack", ignored), end; !ignored && it != end;
+       it.increment(ignored)) {
     std::error_code failed;
-    if (it->path().filename().string().starts_with(kTemporaryPrefix)) fs::remove(it->path(), failed);
+    if (it->path().filename().string().starts_with(kTemporaryPrefix))
+      fs::remove(it->path(), failed);
   }
-  for (fs::recursive_directory_iterator it(path / "refs", ignored), end; !ignored && it != end; it.increment(ignored)) {
+  for (fs::recursive_directory_iterator it(path / "refs", ignored), end; !ignored && it != end;
+       it.increment(ignored)) {
     std::error_code failed;
     if (it->path().extension() == ".lock") fs::remove(it->path(), failed);
   }
-  for (const char* name : {"HEAD.lock", "packed-refs.lock", "config.lock"}) fs::remove(path / name, ignored);
+  for (const char* name : {"HEAD.lock", "packed-refs.lock", "config.lock"})
+    fs::remove(path / name, ignored);
 }
 
 Status configure(git_repository* repository, const fs::path& path) {
@@ -50,14 +54,15 @@ Status make_bare(const fs::path& path, std::string_view branch) {
   std::error_code failed;
   fs::create_directories(path.parent_path().empty() ? "." : path.parent_path(), failed);
   if (failed) {
-    return make_error(Code::kUnavailable,
-                      fmt::format("cannot make the folder of `{}`: {}", path.string(), failed.message()));
+    return make_error(Code::kUnavailable, fmt::format("cannot make the folder of `{}`: {}",
+                                                      path.string(), failed.message()));
   }
   const fs::path staged = fmt::format("{}.{}{}", path.string(), kTemporaryPrefix, ::getpid());
   fs::remove_all(staged, failed);
   git_repository_init_options options;
   git_repository_init_options_init(&options, GIT_REPOSITORY_INIT_OPTIONS_VERSION);
-  options.flags = GIT_REPOSITORY_INIT_BARE | GIT_REPOSITORY_INIT_MKDIR | GIT_REPOSITORY_INIT_NO_REINIT;
+  options.flags =
+      GIT_REPOSITORY_INIT_BARE | GIT_REPOSITORY_INIT_MKDIR | GIT_REPOSITORY_INIT_NO_REINIT;
   const std::string head(branch);
   options.initial_head = head.c_str();
   git_repository* raw = nullptr;
@@ -71,8 +76,9 @@ Status make_bare(const fs::path& path, std::string_view branch) {
   if (failed) {
     std::error_code ignored;
     fs::remove_all(staged, ignored);
-    return make_error(Code::kFailedPrecondition, fmt::format("cannot make a repository at `{}`: {} (an empty folder will do)",
-                                                             path.string(), failed.message()));
+    return make_error(Code::kFailedPrecondition,
+                      fmt::format("cannot make a repository at `{}`: {} (an empty folder will do)",
+                                  path.string(), failed.message()));
   }
   return sync_folder(path.parent_path().empty() ? "." : path.parent_path());
 }
@@ -96,7 +102,8 @@ Result<Repository> Repository::open(const fs::path& path, OpenMode mode) {
   git_repository* raw = nullptr;
   const unsigned flags = GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_BARE;
   int code = git_repository_open_ext(&raw, path.c_str(), flags, nullptr);
-  if (code == GIT_ENOTFOUND) code = git_repository_open_ext(&raw, (path / ".git").c_str(), flags, nullptr);
+  if (code == GIT_ENOTFOUND)
+    code = git_repository_open_ext(&raw, (path / ".git").c_str(), flags, nullptr);
   if (code < 0) {
     if (code == GIT_ENOTFOUND) {
       return make_error(Code::kNotFound, fmt::format("`{}` is not a Git repository", path.string()),
@@ -117,7 +124,9 @@ Result<Repository> Repository::open(const fs::path& path, OpenMode mode) {
   return Repository(std::move(impl));
 }
 
-Result<Repository> Repository::another_handle() const { return open(impl_->path, OpenMode::kReader); }
+Result<Repository> Repository::another_handle() const {
+  return open(impl_->path, OpenMode::kReader);
+}
 
 const fs::path& Repository::path() const { return impl_->path; }
 
@@ -134,23 +143,28 @@ Result<Object> Repository::read(const ObjectId& id) const {
     impl_->repository = std::move(fresh.impl_->repository);
     code = git_odb_read(&raw, impl_->odb.get(), &oid);
   }
-  if (code < 0) return libgit2_error(code, fmt::format("object {} in `{}`", id.hex(), impl_->path.string()));
+  if (code < 0)
+    return libgit2_error(code, fmt::format("object {} in `{}`", id.hex(), impl_->path.string()));
   const OdbObjectHandle object(raw);
   return Object{.kind = static_cast<ObjectKind>(git_odb_object_type(raw)),
-                .bytes = std::string(static_cast<const char*>(git_odb_object_data(raw)), git_odb_object_size(raw))};
+                .bytes = std::string(static_cast<const char*>(git_odb_object_data(raw)),
+                                     git_odb_object_size(raw))};
 }
 
 Result<std::string> Repository::read(const ObjectId& id, ObjectKind kind) const {
   BENNU_ASSIGN(Object object, read(id));
   if (object.kind != kind) {
     return make_error(Code::kDataLoss,
-                      fmt::format("object {} is a {}, not a {}", id.hex(), kind_name(object.kind), kind_name(kind)),
+                      fmt::format("object {} is a {}, not a {}", id.hex(), kind_name(object.kind),
+                                  kind_name(kind)),
                       reason::kCorrupt);
   }
   return std::move(object.bytes);
 }
 
-Result<std::string> Repository::read_blob(const ObjectId& id) const { return read(id, ObjectKind::kBlob); }
+Result<std::string> Repository::read_blob(const ObjectId& id) const {
+  return read(id, ObjectKind::kBlob);
+}
 
 Result<ObjectHeader> Repository::read_header(const ObjectId& id) const {
   const git_oid oid = to_oid(id);
@@ -172,13 +186,15 @@ Result<CommitInfo> Repository::read_commit(const ObjectId& id) const {
   return parse_commit(bytes).with_context(fmt::format("commit {}", id.hex()));
 }
 
-Result<std::vector<TreeEntry>> Repository::read_tree(const ObjectId& id, std::string_view path) const {
+Result<std::vector<TreeEntry>> Repository::read_tree(const ObjectId& id,
+                                                     std::string_view path) const {
   if (id == empty_tree_id()) return std::vector<TreeEntry>{};
   BENNU_ASSIGN(const std::string bytes, read(id, ObjectKind::kTree));
   return parse_tree(bytes, path);
 }
 
-Result<std::optional<TreeEntry>> Repository::find_path(const ObjectId& tree, std::string_view path) const {
+Result<std::optional<TreeEntry>> Repository::find_path(const ObjectId& tree,
+                                                       std::string_view path) const {
   TreeEntry at{.name = "", .mode = mode::kTree, .id = tree};
   std::size_t begin = 0;
   while (begin < path.size()) {
@@ -186,7 +202,8 @@ Result<std::optional<TreeEntry>> Repository::find_path(const ObjectId& tree, std
     const std::size_t end = std::min(path.find('/', begin), path.size());
     const std::string_view name = path.substr(begin, end - begin);
     BENNU_ASSIGN(auto entries, read_tree(at.id, path.substr(0, begin == 0 ? 0 : begin - 1)));
-    const auto found = std::find_if(entries.begin(), entries.end(), [&](const auto& e) { return e.name == name; });
+    const auto found =
+        std::find_if(entries.begin(), entries.end(), [&](const auto& e) { return e.name == name; });
     if (found == entries.end()) return std::nullopt;
     at = std::move(*found);
     begin = end + 1;
@@ -203,25 +220,27 @@ Result<ObjectId> Repository::resolve_commit(std::string_view revision) const {
   if (text.empty() || text.find('\0') != std::string::npos) code = GIT_EINVALIDSPEC;
   for (const char* pattern : {"refs/heads/{}", "refs/tags/{}", "refs/remotes/origin/{}", "{}"}) {
     if (raw != nullptr || code == GIT_EINVALIDSPEC) break;
-    code = git_revparse_single(&raw, impl_->repository.get(), fmt::format(fmt::runtime(pattern), text).c_str());
+    code = git_revparse_single(&raw, impl_->repository.get(),
+                               fmt::format(fmt::runtime(pattern), text).c_str());
     if (code == GIT_EINVALIDSPEC && std::string_view(pattern) != "{}") code = GIT_ENOTFOUND;
   }
   const auto unknown = [&](std::string_view why) {
     return make_error(Code::kNotFound,
-                      fmt::format("no commit `{}` in `{}`{}; `git log --all` there lists them", printable(revision),
-                                  impl_->path.string(), why),
+                      fmt::format("no commit `{}` in `{}`{}; `git log --all` there lists them",
+                                  printable(revision), impl_->path.string(), why),
                       reason::kNotFound);
   };
   if (code == GIT_EAMBIGUOUS) {
     return make_error(Code::kInvalidArgument,
-                      fmt::format("`{}` is the beginning of several ids in `{}`: give more digits", printable(revision),
-                                  impl_->path.string()),
+                      fmt::format("`{}` is the beginning of several ids in `{}`: give more digits",
+                                  printable(revision), impl_->path.string()),
                       reason::kAmbiguous);
   }
   if (code < 0) return unknown("");
   const ObjectHandle object(raw);
   git_object* peeled = nullptr;
-  if (git_object_peel(&peeled, object.get(), GIT_OBJECT_COMMIT) < 0) return unknown(" (it is no commit)");
+  if (git_object_peel(&peeled, object.get(), GIT_OBJECT_COMMIT) < 0)
+    return unknown(" (it is no commit)");
   const ObjectHandle commit(peeled);
   return from_oid(*git_object_id(peeled));
 }

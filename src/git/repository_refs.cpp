@@ -14,11 +14,12 @@ constexpr std::string_view kHeads = "refs/heads/";
 
 std::string show(const std::optional<ObjectId>& id) { return id ? id->hex() : "nothing"; }
 
-Error moved(std::string_view name, const std::optional<ObjectId>& is, const std::optional<ObjectId>& expected) {
-  return make_error(
-      Code::kAborted,
-      fmt::format("`{}` is {}, not {}: something else moved it; run again", printable(name), show(is), show(expected)),
-      reason::kRefMoved);
+Error moved(std::string_view name, const std::optional<ObjectId>& is,
+            const std::optional<ObjectId>& expected) {
+  return make_error(Code::kAborted,
+                    fmt::format("`{}` is {}, not {}: something else moved it; run again",
+                                printable(name), show(is), show(expected)),
+                    reason::kRefMoved);
 }
 
 // Locks the ref, compares, then lets `change` act on the transaction.
@@ -28,15 +29,18 @@ Status swap_ref(const Repository& repository, git_repository* raw, std::string_v
   const std::string text(name);
   const std::string context = fmt::format("cannot move `{}`", printable(name));
   git_transaction* raw_transaction = nullptr;
-  if (const int code = git_transaction_new(&raw_transaction, raw); code < 0) return libgit2_error(code, context);
+  if (const int code = git_transaction_new(&raw_transaction, raw); code < 0)
+    return libgit2_error(code, context);
   const TransactionHandle transaction(raw_transaction);
   if (const int code = git_transaction_lock_ref(raw_transaction, text.c_str()); code < 0) {
     return libgit2_error(code, context);
   }
   BENNU_ASSIGN(const auto now, repository.find_ref(name));
   if (now != expected) return moved(name, now, expected);
-  if (const int code = change(raw_transaction, text.c_str()); code < 0) return libgit2_error(code, context);
-  if (const int code = git_transaction_commit(raw_transaction); code < 0) return libgit2_error(code, context);
+  if (const int code = change(raw_transaction, text.c_str()); code < 0)
+    return libgit2_error(code, context);
+  if (const int code = git_transaction_commit(raw_transaction); code < 0)
+    return libgit2_error(code, context);
   return {};
 }
 
@@ -59,15 +63,18 @@ Result<std::string> Repository::head_branch() const {
 Status Repository::set_head_branch(std::string_view branch) {
   git_reference* raw = nullptr;
   const std::string target = fmt::format("{}{}", kHeads, branch);
-  const int code = git_reference_symbolic_create(&raw, impl_->repository.get(), "HEAD", target.c_str(), 1, nullptr);
+  const int code = git_reference_symbolic_create(&raw, impl_->repository.get(), "HEAD",
+                                                 target.c_str(), 1, nullptr);
   const ReferenceHandle made(raw);
-  if (code < 0) return libgit2_error(code, fmt::format("cannot set HEAD to `{}`", printable(branch)));
+  if (code < 0)
+    return libgit2_error(code, fmt::format("cannot set HEAD to `{}`", printable(branch)));
   return {};
 }
 
 Result<std::optional<ObjectId>> Repository::find_ref(std::string_view name) const {
   git_oid oid;
-  const int code = git_reference_name_to_id(&oid, impl_->repository.get(), std::string(name).c_str());
+  const int code =
+      git_reference_name_to_id(&oid, impl_->repository.get(), std::string(name).c_str());
   if (code == GIT_ENOTFOUND) return std::nullopt;
   if (code < 0) return libgit2_error(code, fmt::format("ref `{}`", printable(name)));
   return from_oid(oid);
@@ -94,7 +101,8 @@ Result<std::vector<Ref>> Repository::list_refs(std::string_view prefix) const {
   return refs;
 }
 
-Status Repository::update_ref(std::string_view name, const ObjectId& id, const std::optional<ObjectId>& expected) {
+Status Repository::update_ref(std::string_view name, const ObjectId& id,
+                              const std::optional<ObjectId>& expected) {
   const git_oid oid = to_oid(id);
   return swap_ref(*this, impl_->repository.get(), name, expected,
                   [&](git_transaction* transaction, const char* text) {
@@ -103,9 +111,10 @@ Status Repository::update_ref(std::string_view name, const ObjectId& id, const s
 }
 
 Status Repository::delete_ref(std::string_view name, const ObjectId& expected) {
-  return swap_ref(*this, impl_->repository.get(), name, expected, [](git_transaction* transaction, const char* text) {
-    return git_transaction_remove(transaction, text);
-  });
+  return swap_ref(*this, impl_->repository.get(), name, expected,
+                  [](git_transaction* transaction, const char* text) {
+                    return git_transaction_remove(transaction, text);
+                  });
 }
 
 }  // namespace bennu::git

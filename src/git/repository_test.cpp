@@ -25,7 +25,8 @@ void write(const std::filesystem::path& path, std::string_view text) {
   std::ofstream(path) << text;
 }
 
-// A clone with a work tree, made by git: three commits on main, a merge, a tag, a nested folder, a link.
+// A clone with a work tree, made by git: three commits on main, a merge, a tag, a nested folder, a
+// link.
 class MadeByGit : public ::testing::Test {
  protected:
   MadeByGit() {
@@ -70,12 +71,14 @@ class MadeByGit : public ::testing::Test {
 
 TEST_F(MadeByGit, ResolvesEveryWayToNameACommit) {
   const Repository repository = open();
-  for (const std::string& revision : {head_, head_.substr(0, 8), std::string("main"), std::string("HEAD")}) {
+  for (const std::string& revision :
+       {head_, head_.substr(0, 8), std::string("main"), std::string("HEAD")}) {
     EXPECT_EQ(repository.resolve_commit(revision).value().hex(), head_) << revision;
   }
   EXPECT_EQ(repository.resolve_commit("v1").value().hex(), second_);
   EXPECT_EQ(repository.resolve_commit("HEAD^2").value().hex(), side_);
-  for (const char* unknown : {"nope", "deadbeef", "", "a b", "0123456789012345678901234567890123456789", "HEAD:users"}) {
+  for (const char* unknown :
+       {"nope", "deadbeef", "", "a b", "0123456789012345678901234567890123456789", "HEAD:users"}) {
     const auto result = repository.resolve_commit(unknown);
     ASSERT_FALSE(result) << unknown;
     EXPECT_EQ(result.error().reason, reason::kNotFound) << unknown;
@@ -97,7 +100,8 @@ TEST_F(MadeByGit, ReadsObjectsTreesAndPaths) {
   EXPECT_FALSE(repository.find_path(commit->tree, "none").value());
   EXPECT_TRUE(repository.contains((*found)->id));
   EXPECT_FALSE(repository.contains(hash_object(ObjectKind::kBlob, "never")));
-  EXPECT_EQ(repository.read(hash_object(ObjectKind::kBlob, "never")).error().reason, reason::kNotFound);
+  EXPECT_EQ(repository.read(hash_object(ObjectKind::kBlob, "never")).error().reason,
+            reason::kNotFound);
 }
 
 TEST_F(MadeByGit, WalksAndDiffsAsGitDoes) {
@@ -105,37 +109,45 @@ TEST_F(MadeByGit, WalksAndDiffsAsGitDoes) {
   const ObjectId before = repository.read_commit(id_of(first_))->tree;
   const ObjectId after = repository.read_commit(id_of(head_))->tree;
   std::string walked;
-  ASSERT_TRUE(walk_tree(repository, after, [&](std::string_view path, const TreeEntry& entry) -> Result<Walk> {
-    walked += std::string(path) + " " + entry.id.hex() + "\n";
-    return Walk::kContinue;
-  }));
-  EXPECT_EQ(walked, git(path(), {"ls-tree", "-r", "-t", "--format=%(path) %(objectname)", "HEAD"}) + "\n");
+  ASSERT_TRUE(walk_tree(repository, after,
+                        [&](std::string_view path, const TreeEntry& entry) -> Result<Walk> {
+                          walked += std::string(path) + " " + entry.id.hex() + "\n";
+                          return Walk::kContinue;
+                        }));
+  EXPECT_EQ(walked,
+            git(path(), {"ls-tree", "-r", "-t", "--format=%(path) %(objectname)", "HEAD"}) + "\n");
   std::string diff;
   ASSERT_TRUE(diff_trees(repository, before, after, [&](const TreeChange& change) -> Result<Walk> {
-    diff += std::string(change.before == nullptr ? "A" : change.after == nullptr ? "D" : "M") + "\t" + std::string(change.path) + "\n";
+    diff += std::string(change.before == nullptr  ? "A"
+                        : change.after == nullptr ? "D"
+                                                  : "M") +
+            "\t" + std::string(change.path) + "\n";
     return Walk::kContinue;
   }));
-  EXPECT_EQ(diff, git(path(), {"diff-tree", "-r", "--name-status", before.hex(), after.hex()}) + "\n");
+  EXPECT_EQ(diff,
+            git(path(), {"diff-tree", "-r", "--name-status", before.hex(), after.hex()}) + "\n");
 }
 
 TEST_F(MadeByGit, LogsAsGitDoes) {
   const Repository repository = open();
   for (const std::string filter : {"", "users/1.json", "users", "side", "readme", "none"}) {
     std::string ours;
-    ASSERT_TRUE(log(repository, id_of(head_), {.path = filter}, [&](const LogEntry& entry) -> Result<Walk> {
-      ours += entry.id.hex() + "\n";
-      return Walk::kContinue;
-    }));
+    ASSERT_TRUE(
+        log(repository, id_of(head_), {.path = filter}, [&](const LogEntry& entry) -> Result<Walk> {
+          ours += entry.id.hex() + "\n";
+          return Walk::kContinue;
+        }));
     std::vector<std::string> arguments = {"log", "--format=%H", head_, "--"};
     if (!filter.empty()) arguments.push_back(filter);
     const std::string expected = git(path(), arguments);
     EXPECT_EQ(ours, expected.empty() ? "" : expected + "\n") << filter;
   }
   int count = 0;
-  ASSERT_TRUE(log(repository, id_of(head_), {.until = id_of(second_)}, [&](const LogEntry&) -> Result<Walk> {
-    ++count;
-    return Walk::kContinue;
-  }));
+  ASSERT_TRUE(log(repository, id_of(head_), {.until = id_of(second_)},
+                  [&](const LogEntry&) -> Result<Walk> {
+                    ++count;
+                    return Walk::kContinue;
+                  }));
   EXPECT_EQ(std::to_string(count), git(path(), {"rev-list", "--count", second_ + ".." + head_}));
 }
 
@@ -185,16 +197,19 @@ TEST_F(MadeByGit, RefsMoveOnlyFromWhereTheCallerSawThem) {
   Repository repository = open();
   const std::string name = "refs/heads/new/branch";
   EXPECT_EQ(repository.find_ref(name).value(), std::nullopt);
-  EXPECT_EQ(repository.update_ref(name, id_of(first_), id_of(head_)).error().reason, reason::kRefMoved);
+  EXPECT_EQ(repository.update_ref(name, id_of(first_), id_of(head_)).error().reason,
+            reason::kRefMoved);
   ASSERT_TRUE(repository.update_ref(name, id_of(first_), std::nullopt));
-  EXPECT_EQ(repository.update_ref(name, id_of(second_), std::nullopt).error().reason, reason::kRefMoved);
+  EXPECT_EQ(repository.update_ref(name, id_of(second_), std::nullopt).error().reason,
+            reason::kRefMoved);
   ASSERT_TRUE(repository.update_ref(name, id_of(second_), id_of(first_)));
   EXPECT_EQ(git(path(), {"rev-parse", name}), second_);
   EXPECT_FALSE(repository.delete_ref(name, id_of(first_)));
   ASSERT_TRUE(repository.delete_ref(name, id_of(second_)));
   EXPECT_EQ(repository.find_ref(name).value(), std::nullopt);
   git(path(), {"pack-refs", "--all"});
-  EXPECT_EQ(repository.update_ref("refs/heads/side", id_of(first_), std::nullopt).error().reason, reason::kRefMoved);
+  EXPECT_EQ(repository.update_ref("refs/heads/side", id_of(first_), std::nullopt).error().reason,
+            reason::kRefMoved);
   EXPECT_TRUE(repository.update_ref("refs/heads/side", id_of(first_), id_of(side_)));
   const auto refs = repository.list_refs("refs/heads/");
   ASSERT_TRUE(refs);

@@ -20,10 +20,11 @@ std::string join(std::string_view directory, std::string_view name) {
 }
 
 Error bad_tree(std::string_view path, std::string_view what) {
-  return make_error(Code::kFailedPrecondition,
-                    fmt::format("`{}` in the tree {}: `git fsck --strict` rejects it; correct it in a new commit",
-                                printable(path), what),
-                    reason::kBadTree);
+  return make_error(
+      Code::kFailedPrecondition,
+      fmt::format("`{}` in the tree {}: `git fsck --strict` rejects it; correct it in a new commit",
+                  printable(path), what),
+      reason::kBadTree);
 }
 
 // Why a component may not stand in a tree; empty if it may.
@@ -40,7 +41,8 @@ std::string_view name_problem(std::string_view name) {
 std::string_view mode_problem(std::string_view name, std::uint32_t entry_mode) {
   if (!mode::is_known(entry_mode)) return "has an unknown mode";
   const bool ordinary = mode::is_blob(entry_mode) && entry_mode != mode::kSymlink;
-  if (!ordinary && looks_like_gitmodules(name)) return "stands for `.gitmodules` and is not an ordinary file";
+  if (!ordinary && looks_like_gitmodules(name))
+    return "stands for `.gitmodules` and is not an ordinary file";
   if (!ordinary && entry_mode != mode::kSymlink && looks_like_gitattributes(name)) {
     return "stands for `.gitattributes` and is not a file";
   }
@@ -87,8 +89,10 @@ Result<std::vector<TreeEntry>> parse_tree(std::string_view bytes, std::string_vi
     if (!mode::is_known(entry.mode)) {
       return bad_tree(where(), fmt::format("has mode {:o}, which Bennu does not keep", entry.mode));
     }
-    if (const auto problem = name_problem(entry.name); !problem.empty()) return bad_tree(where(), problem);
-    if (const auto problem = mode_problem(entry.name, entry.mode); !problem.empty()) return bad_tree(where(), problem);
+    if (const auto problem = name_problem(entry.name); !problem.empty())
+      return bad_tree(where(), problem);
+    if (const auto problem = mode_problem(entry.name, entry.mode); !problem.empty())
+      return bad_tree(where(), problem);
     if (entry.id.is_null()) return bad_tree(where(), "points at the null id");
     if (!entries.empty()) {
       const TreeEntry& last = entries.back();
@@ -138,7 +142,8 @@ Status check_name(std::string_view name, std::string_view path) {
   const auto problem = name_problem(name);
   if (problem.empty()) return {};
   return make_error(Code::kInvalidArgument,
-                    fmt::format("path `{}` {}: no Git tree may hold it; choose another name", printable(path), problem),
+                    fmt::format("path `{}` {}: no Git tree may hold it; choose another name",
+                                printable(path), problem),
                     reason::kBadName);
 }
 
@@ -146,11 +151,14 @@ Status check_entry(std::string_view name, std::uint32_t mode, std::string_view p
   BENNU_TRY(check_name(name, path));
   const auto problem = mode_problem(name, mode);
   if (problem.empty()) return {};
-  return make_error(Code::kInvalidArgument,
-                    fmt::format("path `{}` {} ({:o}): no Git tree may hold it", printable(path), problem, mode),
-                    reason::kBadName);
+  return make_error(
+      Code::kInvalidArgument,
+      fmt::format("path `{}` {} ({:o}): no Git tree may hold it", printable(path), problem, mode),
+      reason::kBadName);
 }
 
-bool is_special_name(std::string_view name) { return looks_like_gitmodules(name) || looks_like_gitattributes(name); }
+bool is_special_name(std::string_view name) {
+  return looks_like_gitmodules(name) || looks_like_gitattributes(name);
+}
 
 }  // namespace bennu::git

@@ -41,7 +41,8 @@ Result<Walk> walk_entries(const Repository& repository, const ObjectId& tree, st
 
 class Differ {
  public:
-  Differ(const Repository& repository, const ChangeVisitor& visitor) : repository_(repository), visitor_(visitor) {}
+  Differ(const Repository& repository, const ChangeVisitor& visitor)
+      : repository_(repository), visitor_(visitor) {}
 
   Result<Walk> trees(const ObjectId& before, const ObjectId& after) {
     if (before == after) return Walk::kContinue;
@@ -83,13 +84,17 @@ class Differ {
     const PathScope scope(path_, before != nullptr ? before->name : after->name);
     const TreeEntry& any = before != nullptr ? *before : *after;
     if (!any.is_tree()) return visitor_({.path = path_, .before = before, .after = after});
-    const TreeEntry* empty_before = before != nullptr && before->id == empty_tree_id() ? before : nullptr;
-    const TreeEntry* empty_after = after != nullptr && after->id == empty_tree_id() ? after : nullptr;
+    const TreeEntry* empty_before =
+        before != nullptr && before->id == empty_tree_id() ? before : nullptr;
+    const TreeEntry* empty_after =
+        after != nullptr && after->id == empty_tree_id() ? after : nullptr;
     if (empty_before != nullptr || empty_after != nullptr) {
-      BENNU_ASSIGN(const Walk walk, visitor_({.path = path_, .before = empty_before, .after = empty_after}));
+      BENNU_ASSIGN(const Walk walk,
+                   visitor_({.path = path_, .before = empty_before, .after = empty_after}));
       if (walk == Walk::kStop) return walk;
     }
-    return trees(before != nullptr ? before->id : ObjectId{}, after != nullptr ? after->id : ObjectId{});
+    return trees(before != nullptr ? before->id : ObjectId{},
+                 after != nullptr ? after->id : ObjectId{});
   }
 
   const Repository& repository_;
