@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# The demo: restore, change, commit, destroy, restore again, and prove that both trees are equal.
+#   tools/demo.sh                        the network of examples/network
+#   tools/demo.sh URL-OR-PATH[@COMMIT]   any Git repository (bare or not, or a bundle), key by file
+# Uses bennu and git only. Works on a copy under build/demo; the source is never written.
+set -euo pipefail
+asked_from=$PWD
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export LC_ALL=C.UTF-8 PATH="$PWD/build/release:$PATH" GIT_TERMINAL_PROMPT=0
+work=build/demo
+remote=$work/remote.git
+
+if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
+  bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' blue=$'\e[34m' plain=$'\e[0m'
+else
+  bold='' dim='' green='' blue='' plain=''
+fi
+
+# ---- showing what is run ---------------------------------------------------------------------------
+
+steps=()
+
+title() { printf '\n%s\n' "${bold}${blue}# $*${plain}"; }
+note() { printf '%s\n' "${dim}$*${plain}"; }
+fail() { printf '%s\n' "demo: $*" >&2; exit 1; }
+now_us() { printf '%s' "${EPOCHREALTIME/[.,]/}"; }
+
+seconds_since() {
+  local hundredths=$((($(now_us) - $1) / 10000))
+  printf '%d.%02d s' $((hundredths / 100)) $((hundredths % 100))
+}
+
+# show COMMAND...: prints it as one would type it.
+show() {
+  local word line=''
+  for word in "$@"; do
+    if [[ $word == *[[:space:]\<\>]* ]]; then line+=" \"$word\""; else line+=" $word"; fi
+  done
+  printf '%s\n' "${bold}\$${line}${plain}"
+}
+
+# run COMMAND...: shows it, runs it, says how long it took. Status 2 is "there are differences".
+run() {
+  local start status=0
+  show "$@"
+  start=$(now_us)
+  "$@" || status=$?
+  ((status == 0 || (status == 2 && $# > 1))) || fail "'$1 ${2:-}' ended with status $status"
+  note "  $(seconds_since "$start")"
+  steps+=("$(seconds_since "$start")  $*")
+}
+
+# json_field NAME: what stands behind "NAME" in the JSON on stdin.
+json_field() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p" | head -n 1; }
+
+summary() {
+  printf '\n%s\n' "${bold}time of each step${plain}"
+  printf '  %.90s\n' "${steps[@]}"
+}
+
+# ---- the pieces of both cycles ---------------------------------------------------------------------
+
+setting() {
+  show export "$1=$2"
+  export "$1=$2"
+}
+
+fresh_folder() {
+  rm -rf "$work"
+  mkdir -p "$work"
+}
+
+destroy() {
+  title 'the machine is gone: its data directory is deleted, whole'
+  run rm -rf "$BENNU_DATA"
+}
+
+# Restores from the remote alone; what git says must be what bennu rebuilt from the restored store.
+rise_again() {
+  title 'a new machine: restore from the remote, and prove it'
+  run bennu restore "$remote"
+  run bennu verify
+  local theirs ours
+  theirs=$(git -C "$remote" rev-parse 'HEAD^{tree}')
+  ours=$(bennu verify -o json | json_field kv_tree)
+  printf '\n%s\n%s\n' "tree in the remote   $theirs" "tree of the store    $ours"
+  [[ $theirs == "$ours" ]] || fail 'the trees differ'
+  printf '%s\n' "${green}${bold}equal: nothing was lost${plain}"
+}
+
+# ---- the network of examples/network ---------------------------------------------------------------
+
+demo_network() {
+  title 'a repository with the data of a network: cells, nodes, users, devices'
+  examples/network/make-remote.sh "$remote"
+  run git -C "$remote" log --oneline -n 3
+  setting BENNU_DATA "$work/data"
+  setting BENNU_ACTOR 'Maria Keller <maria@example.org>'
+  [[ ! -e examples/network/identity.txt ]] || setting BENNU_IDENTITY examples/network/identity.txt
+
+  title 'from Git into a strictly consistent store'
+  run bennu restore "$remote"
+
+  title 'a new user with a device, and what the device needs'
+  local core user device
+  core=$(bennu node list -o json | tr '{' '\n' | grep '"core"' | json_field ip)
+  run bennu user add --username anna --core-node "$core" -o json
+  user=$(bennu user list -o json | tr '{' '\n' | grep '"anna"' | json_field id)
+  run bennu device add --user "$user" --name phone -o json
+  device=$(bennu device list --user "$user" -o json | json_field uuid)
+  run bennu client-config "$device" --qr
+
+  title 'into Git: each change a commit with its author'
+  run bennu export
+  run bennu log "users/$user"
+  run bennu diff 'HEAD~2' HEAD "users/$user"
+
+  destroy
+  rise_again
+  run bennu user show "$user"
+}
+
+# ---- any repository, raw ---------------------------------------------------------------------------
+
+# Splits SOURCE@COMMIT; an @ that belongs to the address (git@host:path) stays.
+split_source() {
+  source=$1 commit=''
+  if [[ ! -e $source && $source == *@* && ${source##*@} != *[/:]* ]]; then
+    commit=${source##*@} source=${source%@*}
+  fi
+  if [[ -e $asked_from/$source ]]; then source=$asked_from/$source; fi
+}
+
+copy_source() {
+  local log=$work/clone.log branch
+  git clone -q --bare "$source" "$remote" 2>"$log" ||
+    fail "cannot copy '$source': $(tail -n 1 "$log")"
+  git -C "$remote" remote remove origin
+  branch=$(git -C "$remote" symbolic-ref HEAD)
+  if [[ -n $commit ]]; then
+    commit=$(git -C "$remote" rev-parse -q --verify "$commit^{commit}") ||
+      fail "'$source' has no commit '${1##*@}'"
+    git -C "$remote" update-ref "$branch" "$commit"
+  fi
+  git -C "$remote" rev-parse -q --verify HEAD >/dev/null || fail "'$source' has no commit yet"
+}
+
+demo_any() {
+  local source commit
+  split_source "$1"
+  title "a copy of $source"
+  copy_source "$1"
+  run git -C "$remote" log --oneline -n 3
+  setting BENNU_DATA "$work/data"
+  setting BENNU_ACTOR 'Maria Keller <maria@example.org>'
+
+  title 'from Git into a strictly consistent store, one key per file'
+  run bennu restore "$remote"
+  run bennu kv ls / --limit 5
+
+  title 'a change, and its commit'
+  run bennu kv put /bennu/hello.txt 'written to the store'
+  run bennu export
+  run bennu log /bennu/hello.txt
+  run bennu diff HEAD~1 HEAD
+
+  destroy
+  rise_again
+  run bennu kv get /bennu/hello.txt
+}
+
+main() {
+  command -v bennu >/dev/null || fail 'build/release/bennu is missing: run ./dev build'
+  fresh_folder
+  if (($# == 0)); then demo_network; else demo_any "$1"; fi
+  summary
+}
+
+main "$@"
