@@ -31,7 +31,7 @@ BLOCKS = {"█": (0, 1), "▀": (0, 0.5), "▄": (0.5, 0.5)}
 ESCAPE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")
 
 
-# ---- running -----------------------------------------------------------------------------------------
+# ---- running -------------------------------------------------------------------------------------
 
 
 def record(command):
@@ -57,7 +57,7 @@ def record(command):
     return pieces, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-# ---- from bytes to lines -----------------------------------------------------------------------------
+# ---- from bytes to lines -------------------------------------------------------------------------
 
 
 class Screen:
@@ -113,7 +113,7 @@ def paced(lines):
     return out
 
 
-# ---- from lines to SVG -------------------------------------------------------------------------------
+# ---- from lines to SVG ---------------------------------------------------------------------------
 
 
 def run_of(cells, start):
@@ -166,7 +166,8 @@ def scroll_rule(lines, total):
             offset = -(row - ROWS + 1) * CELL_HEIGHT
             steps.append(f"{100 * when / total:.3f}%{{transform:translateY({offset:g}px)}}")
     last = -max(0, len(lines) - ROWS) * CELL_HEIGHT
-    return "@keyframes scroll{" + "".join(steps) + f"100%{{transform:translateY({last:g}px)}}}}", last
+    steps.append(f"100%{{transform:translateY({last:g}px)}}")
+    return "@keyframes scroll{" + "".join(steps) + "}", last
 
 
 def svg(lines):
@@ -182,8 +183,8 @@ def svg(lines):
         rules.append(f"@keyframes {name}{{0%{{opacity:0}}{percent}%{{opacity:1}}100%{{opacity:1}}}}"
                      f".{name}{{animation:{name} {total:.2f}s step-end infinite}}")
     width, height = COLUMNS * CELL_WIDTH + 32, min(ROWS, len(lines)) * CELL_HEIGHT + 32
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img" xml:space="preserve"
- aria-label="Recording of ./dev demo" font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, \
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img"
+ xml:space="preserve" aria-label="Recording of ./dev demo" font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, \
 'DejaVu Sans Mono', monospace" font-size="13">
 <style>
 .page{{transform:translateY({last:g}px);animation:scroll {total:.2f}s step-end infinite}}

@@ -25,7 +25,7 @@ MAX_README_LINES = 60
 CODE = (".cpp", ".hpp")
 SCRIPTS = (".py", ".sh", ".cmake")
 
-# Headers of C and POSIX that have no folder; anything else in <> with a dot needs a line in the table.
+# Headers of C and POSIX; anything else in <> with a dot needs a line in the table.
 SYSTEM = re.compile(
     r"(sys|linux|netinet|arpa|net|asm)/|"
     r"(fcntl|unistd|poll|signal|spawn|errno|dirent|fnmatch|glob|pwd|termios|getopt|dlfcn|pthread|"
@@ -36,7 +36,8 @@ SYSTEM = re.compile(
 BANNED = [
     (r"\b(?:steady|system|high_resolution)_clock::now\b",
      ["src/env/", "bench/", "tests/", "_test.cpp"], "take an env::Clock& and ask that"),
-    (r"(?<![\w:.>])s?rand\s*\(|\brandom_device\b", [], "take an env::Random&, or a fixed seed in a test"),
+    (r"(?<![\w:.>])s?rand\s*\(|\brandom_device\b", [],
+     "take an env::Random&, or a fixed seed in a test"),
     (r"\bsleep_(?:for|until)\b|(?<![\w.>])u?sleep\s*\(", ["tests/e2e/", "bench/"],
      "wait on a condition with a stop token"),
     (r"\bstd::thread\b(?!::)", [], "use std::jthread with a stop token"),
@@ -82,14 +83,16 @@ class Tree:
 
 
 def is_test(name):
-    return name.endswith("_test.cpp") or name.startswith("tests/") or "/testing/" in name
+    """Tests, and what only tests include."""
+    return name.startswith("tests/") or name.endswith(
+        ("_test.cpp", "_for_tests.hpp", "_for_tests.cpp"))
 
 
 def without_comments(line):
     return re.sub(r'"(?:\\.|[^"\\])*"', '""', line).split("//")[0]
 
 
-# ---- arrows ----------------------------------------------------------------------------------------
+# ---- arrows --------------------------------------------------------------------------------------
 
 
 def check_table(tree):
@@ -164,11 +167,11 @@ def check_includes(tree):
     return errors
 
 
-# ---- length ----------------------------------------------------------------------------------------
+# ---- length --------------------------------------------------------------------------------------
 
 
 def functions_of(text):
-    """(name, first line, lines) of each function body. Reads clang-formatted code, no full parser."""
+    """(name, first line, lines) of each function body. Reads formatted code, no full parser."""
     text = re.sub(r'R"(\w*)\((?:.|\n)*?\)\1"', lambda m: '""' + "\n" * m[0].count("\n"), text)
     text = "\n".join("" if line.lstrip().startswith("#") else without_comments(line)
                      for line in re.sub(r"'(?:\\.|[^'\\\n])'", "0", text).split("\n"))
@@ -241,7 +244,7 @@ def write_ratchet(tree):
         head + "".join(f"{key} {lines}\n" for key, lines in rows))
 
 
-# ---- lines -----------------------------------------------------------------------------------------
+# ---- lines ---------------------------------------------------------------------------------------
 
 
 def check_lines(tree):
@@ -271,7 +274,7 @@ def banned_in(name, line):
                         for p in places)]
 
 
-# ---- headers and documents -------------------------------------------------------------------------
+# ---- headers and documents -----------------------------------------------------------------------
 
 
 def check_headers(tree):
@@ -325,7 +328,7 @@ def check_references(tree):
     return errors
 
 
-# ---- the picture -----------------------------------------------------------------------------------
+# ---- the picture ---------------------------------------------------------------------------------
 
 PICTURE = re.compile(r"(<!-- modules: [^\n]*-->\n).*?(<!-- end of modules -->)", re.S)
 

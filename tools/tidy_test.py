@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests of tidy.py and wrap_comments.py: each rule catches what it is for, and leaves good code be."""
+"""Tests of tidy.py and wrap_comments.py: each rule catches what it is for, and nothing else."""
 
 import subprocess
 import sys

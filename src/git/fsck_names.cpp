@@ -55,7 +55,7 @@ bool is_hfs_dot(std::string_view name, std::string_view needle) {
   return next_hfs_char(name) == 0;
 }
 
-// What NTFS drops at the end of a name; a `:` begins a stream name.
+// What   NTFS drops at the end of a name; a `:` begins a stream name.
 bool only_dropped(std::string_view rest, bool backslash_ends) {
   for (const char c : rest) {
     if (c == ':' || (backslash_ends && c == '\\')) return true;

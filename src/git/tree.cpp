@@ -27,7 +27,7 @@ Error bad_tree(std::string_view path, std::string_view what) {
       reason::kBadTree);
 }
 
-// Why a component may not stand in a tree; empty if it may.
+// Why    a component may not stand in a tree; empty if it may.
 std::string_view name_problem(std::string_view name) {
   if (name.empty()) return "has an empty name";
   if (name == "." || name == "..") return "is named `.` or `..`";
