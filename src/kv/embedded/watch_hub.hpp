@@ -29,8 +29,6 @@
 
 namespace bennu::kv::embedded {
 
-class WatchCore;
-
 struct WatchOptions {
   /// Between empty responses of a watch with progress_notify on which nothing happens (etcd's
   /// default).
@@ -69,8 +67,8 @@ class WatchHub {
   void close();
 
  private:
-  std::shared_ptr<WatchCore> core_;
-  const env::Clock& clock_;
+  class Impl;
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace bennu::kv::embedded

@@ -1,0 +1,40 @@
+#pragma once
+// What   Opens the embedded engine: a kv::Store on RocksDB, in this process, for one machine.
+// Why    Only `node` and `cli` choose an engine; they see this and kv::Store, nothing of RocksDB.
+// Use    `open_embedded({.path = dir, .create_if_missing = true})`. The folder belongs to the store
+//        alone. Destroying the store stops its threads; watch streams may outlive it, staged
+//        transactions may not.
+// Units  memory_budget_bytes covers block cache and memtables; a few MiB more are used beside it.
+// Errors kNotFound (kNoStore); kFailedPrecondition (kLocked: open elsewhere; kUnknownFormat:
+//        written by a newer Bennu, nothing was touched; the folder holds other files); kDataLoss
+//        (kCorrupt); kPermissionDenied; kResourceExhausted (kNoSpace).
+// Threads open_embedded: safe for all; the store: safe for all.
+// Source own design, ADR 0002 and docs/formats/rocksdb.md; semantics: etcd v3.
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+
+#include "base/result.hpp"
+#include "env/clock.hpp"
+#include "env/random.hpp"
+#include "kv/store.hpp"
+
+namespace bennu::kv {
+
+struct EngineOptions {
+  std::filesystem::path path;
+  bool create_if_missing = false;
+  /// Changes nothing on disk; every write is refused. The store must not be open elsewhere.
+  bool read_only = false;
+  std::size_t memory_budget_bytes = 64UL << 20;
+  /// The revision of a new store. A restored one starts far above, so that clients that remember
+  /// the old one's revisions are told that those are compacted.
+  Revision initial_revision{1};
+  env::Clock* clock = nullptr;    ///< null: the machine's
+  env::Random* random = nullptr;  ///< null: the kernel's
+};
+
+[[nodiscard]] Result<std::unique_ptr<Store>> open_embedded(const EngineOptions& options);
+
+}  // namespace bennu::kv

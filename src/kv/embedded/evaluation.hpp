@@ -1,0 +1,76 @@
+#pragma once
+// What   Works out what one request answers and changes, against a view and what is pending on it.
+// Why    Deciding is apart from writing: many requests are decided while one batch is synced.
+// Use    One Evaluation per request: call put, erase, range or txn, then the writer takes
+// `changes`.
+//        After an error, throw it away: nothing has happened.
+// Errors Those of the contract (store.hpp), and what reading reports.
+// Threads One thread; for writes under the writer's lock.
+// Source etcd v3.5 server/etcdserver/apply.go; ADR 0002.
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "kv/embedded/overlay.hpp"
+#include "kv/embedded/reader.hpp"
+#include "kv/types.hpp"
+
+namespace bennu::kv::embedded {
+
+/// What a request sees. Nothing pending for a request that only reads.
+struct Base {
+  const Database* database = nullptr;
+  const View* view = nullptr;
+  const Overlay* in_flight = nullptr;  ///< of the group that is being synced; may be null
+  const Overlay* open = nullptr;       ///< of the group that this request joins; may be null
+  Revision newest;                     ///< of the view and everything pending
+  /// Whether a lease can be attached to; may be empty for a request that only reads.
+  std::function<bool(LeaseId)> lease_exists;
+};
+
+/// One change, in the order of the request.
+struct Change {
+  EventType type = EventType::kPut;
+  std::string key;
+  std::optional<Record> before;  ///< as the next older change left it
+  Record after;                  ///< of a put
+};
+
+class Evaluation {
+ public:
+  explicit Evaluation(Base base) : base_(std::move(base)) {}
+
+  [[nodiscard]] Result<PutResponse> put(const PutRequest& request);
+  [[nodiscard]] Result<DeleteRangeResponse> erase(const DeleteRangeRequest& request);
+  [[nodiscard]] Result<RangeResponse> range(const RangeRequest& request);
+  [[nodiscard]] Result<TxnResponse> txn(const TxnRequest& request);
+  /// Whether every compare holds.
+  [[nodiscard]] Result<bool> holds(const std::vector<Compare>& compares);
+
+  /// The revision of the request's changes, or the newest if there are none.
+  [[nodiscard]] Revision revision() const {
+    return changes_.empty() ? base_.newest : base_.newest.next();
+  }
+  [[nodiscard]] std::vector<Change>& changes() { return changes_; }
+  [[nodiscard]] Overlay& overlay() { return overlay_; }
+
+ private:
+  [[nodiscard]] Result<std::optional<Record>> find(std::string_view key);
+  [[nodiscard]] std::vector<const Overlay*> overlays() const;
+  [[nodiscard]] Result<bool> holds(const Compare& compare);
+  [[nodiscard]] Status choose_branches(const TxnRequest& request, std::vector<bool>& path);
+  [[nodiscard]] Result<TxnResponse> run(const TxnRequest& request, const std::vector<bool>& path,
+                                        std::size_t& at);
+  [[nodiscard]] Status read_range(const RangeRequest& request, RangeResponse& response);
+  void record_change(Change change);
+
+  Base base_;
+  Overlay overlay_;
+  std::vector<Change> changes_;
+};
+
+}  // namespace bennu::kv::embedded

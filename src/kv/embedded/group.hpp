@@ -1,0 +1,70 @@
+#pragma once
+// What   Requests that become durable together: their changes as one RocksDB batch, and who waits
+// for it. Why    One sync for all that waits is what makes many writers fast. Use    `absorb` each
+// evaluated request under the writer's lock, `seal` once, write `batch()`, then
+//        `finish`; everyone else calls `wait`.
+// Threads absorb and seal under the writer's lock; finish once; wait safe for all.
+// Source own design, ADR 0002.
+
+#include <rocksdb/write_batch.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "kv/embedded/evaluation.hpp"
+#include "kv/embedded/view.hpp"
+
+namespace bennu::kv::embedded {
+
+class Group {
+ public:
+  Group(const Database& database, std::shared_ptr<const View> view, std::shared_ptr<Group> previous,
+        Revision newest)
+      : database_(database),
+        view_(std::move(view)),
+        previous_(std::move(previous)),
+        newest_(newest) {}
+
+  /// What the next request of this group sees.
+  [[nodiscard]] Base base() const;
+  /// Takes over what a request decided. Errors: what reading reports; the request then fails alone.
+  [[nodiscard]] Status absorb(Evaluation& evaluation);
+  /// Adds the log record. Nothing may be absorbed afterwards.
+  void seal();
+
+  [[nodiscard]] bool empty() const { return batch_.Count() == 0; }
+  [[nodiscard]] std::size_t size_bytes() const { return batch_.GetDataSize() + log_.size(); }
+  [[nodiscard]] rocksdb::WriteBatch& batch() { return batch_; }
+  [[nodiscard]] Revision newest() const { return newest_; }
+  /// Lets go of the view and the group before this one: nothing is evaluated here any more.
+  void release() {
+    previous_.reset();
+    view_.reset();
+  }
+
+  /// Wakes everyone with the outcome of the write.
+  void finish(Status outcome);
+  /// The outcome, once there is one.
+  [[nodiscard]] const Status& wait() const;
+
+ private:
+  [[nodiscard]] Status add_key(rocksdb::WriteBatch& batch, const Change& first, const Change& last);
+  [[nodiscard]] Status move_to_history(rocksdb::WriteBatch& batch, const Change& first,
+                                       bool& in_cur);
+  [[nodiscard]] bool pending(std::string_view key) const;
+
+  const Database& database_;
+  std::shared_ptr<const View> view_;
+  std::shared_ptr<Group> previous_;
+  Revision newest_;
+  Overlay overlay_;
+  rocksdb::WriteBatch batch_;
+  std::string log_;
+  Status outcome_;
+  std::atomic<std::uint32_t> done_{0};
+};
+
+}  // namespace bennu::kv::embedded

@@ -1,0 +1,82 @@
+#include "kv/embedded/recovery.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/bytes.hpp"
+#include "kv/embedded/codec.hpp"
+
+namespace bennu::kv::embedded {
+namespace {
+
+Result<std::optional<std::int64_t>> read_meta(const Database& database, std::string_view key) {
+  std::string value;
+  const auto status =
+      database.db().Get({}, database.family(Family::kMeta), rocksdb::Slice(key), &value);
+  if (status.IsNotFound()) return std::optional<std::int64_t>{};
+  if (!status.ok()) return to_error(status, "cannot read the store's state");
+  if (value.size() != 8) return corrupt_record("meta", key);
+  return std::optional(static_cast<std::int64_t>(read_be64(value)));
+}
+
+Result<std::int64_t> last_logged(const Database& database) {
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database.db().NewIterator({}, database.family(Family::kLog)));
+  it->SeekToLast();
+  if (!it->status().ok()) return to_error(it->status(), "cannot read the log");
+  if (!it->Valid()) return 0;
+  if (it->key().size() != 8) return corrupt_record("log", it->key().ToStringView());
+  return static_cast<std::int64_t>(read_be64(it->key().ToStringView()));
+}
+
+Result<StageTable> read_stages(const Database& database) {
+  StageTable stages;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database.db().NewIterator({}, database.family(Family::kMeta)));
+  for (it->Seek(rocksdb::Slice(meta::kStagePrefix)); it->Valid(); it->Next()) {
+    std::string_view key = it->key().ToStringView();
+    if (!key.starts_with(meta::kStagePrefix)) break;
+    key.remove_prefix(meta::kStagePrefix.size());
+    if (key.size() != 8 || it->value().size() != 8) return corrupt_record("meta", key);
+    stages.emplace(read_be64(key),
+                   static_cast<std::int64_t>(read_be64(it->value().ToStringView())));
+  }
+  if (!it->status().ok()) return to_error(it->status(), "cannot read the store's state");
+  return stages;
+}
+
+}  // namespace
+
+Status initialise(Database& database, Revision initial) {
+  BENNU_ASSIGN(const auto existing, read_meta(database, meta::kInitial));
+  if (existing) return {};
+  rocksdb::WriteBatch batch;
+  auto* const family = database.family(Family::kMeta);
+  const std::string revision = be64_key(static_cast<std::uint64_t>(initial.value));
+  batch.Put(family, rocksdb::Slice(meta::kInitial), revision).PermitUncheckedError();
+  // Whoever remembers an older revision of a store that this one replaces must not get silence for
+  // an answer.
+  if (initial.value > 1) {
+    batch.Put(family, rocksdb::Slice(meta::kCompacted), revision).PermitUncheckedError();
+  }
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  const auto status = database.db().Write(options, &batch);
+  return status.ok() ? Status{} : to_error(status, "cannot create the store");
+}
+
+Result<std::shared_ptr<const View>> recover(const Database& database) {
+  auto view = std::make_shared<View>();
+  BENNU_ASSIGN(const auto initial, read_meta(database, meta::kInitial));
+  if (!initial) return corrupt_record("meta", meta::kInitial);
+  BENNU_ASSIGN(const std::int64_t logged, last_logged(database));
+  BENNU_ASSIGN(const auto compacted, read_meta(database, meta::kCompacted));
+  BENNU_ASSIGN(auto stages, read_stages(database));
+  view->revision = {std::max(*initial, logged)};
+  view->compacted = {compacted.value_or(0)};
+  view->stages = std::make_shared<const StageTable>(std::move(stages));
+  view->snapshot = database.snapshot();
+  return std::shared_ptr<const View>(std::move(view));
+}
+
+}  // namespace bennu::kv::embedded

@@ -1,0 +1,30 @@
+#pragma once
+// What   Finds out, at open, which state the database holds, and gives a new one its first state.
+// Why    What is true after a crash is decided in one place, from what is on disk alone.
+// Use    Once, after open_database and before anything else.
+// Errors kDataLoss (kCorrupt), and what reading reports.
+// Threads One thread.
+// Source own design, docs/formats/rocksdb.md.
+
+#include <memory>
+
+#include "base/result.hpp"
+#include "kv/embedded/database.hpp"
+#include "kv/embedded/view.hpp"
+
+namespace bennu::kv::embedded {
+
+/// Keys of the meta family.
+namespace meta {
+inline constexpr std::string_view kInitial = "initial";      ///< be64: the revision it began with
+inline constexpr std::string_view kCompacted = "compacted";  ///< be64; absent: 0
+inline constexpr std::string_view kStagePrefix = "stage/";   ///< + be64 id -> be64 revision
+}  // namespace meta
+
+/// Writes the first record of a new store. Does nothing if there is one.
+[[nodiscard]] Status initialise(Database& database, Revision initial);
+
+/// The state that is on disk.
+[[nodiscard]] Result<std::shared_ptr<const View>> recover(const Database& database);
+
+}  // namespace bennu::kv::embedded

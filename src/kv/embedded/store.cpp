@@ -1,0 +1,154 @@
+#include "kv/embedded/store.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "kv/embedded/recovery.hpp"
+#include "kv/embedded/stage.hpp"
+#include "kv/errors.hpp"
+#include "kv/txn_rules.hpp"
+
+namespace bennu::kv {
+
+Result<std::unique_ptr<Store>> open_embedded(const EngineOptions& options) {
+  BENNU_ASSIGN(auto store, embedded::EmbeddedStore::open(options));
+  return std::unique_ptr<Store>(std::move(store));
+}
+
+namespace embedded {
+namespace {
+
+Error not_yet(std::string_view what) {
+  return make_error(Code::kUnimplemented, fmt::format("this engine has no {}", what));
+}
+
+// Whether a request reads at a revision of its own choice, which may still be pending.
+bool reads_old_revision(const TxnRequest& request) {
+  for (const auto* branch : {&request.success, &request.failure}) {
+    for (const Op& op : *branch) {
+      const auto* range = std::get_if<RangeRequest>(&op.request);
+      if (range != nullptr && range->revision.value > 0) return true;
+      const auto* nested = std::get_if<TxnRequest>(&op.request);
+      if (nested != nullptr && reads_old_revision(*nested)) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::open(const EngineOptions& options) {
+  BENNU_ASSIGN(auto database, open_database({.path = options.path,
+                                             .create_if_missing = options.create_if_missing,
+                                             .read_only = options.read_only,
+                                             .memory_budget_bytes = options.memory_budget_bytes}));
+  if (!options.read_only) BENNU_TRY(initialise(*database, options.initial_revision));
+  BENNU_ASSIGN(auto view, recover(*database));
+  return std::unique_ptr<EmbeddedStore>(
+      new EmbeddedStore(std::move(database), std::move(view), options.read_only));
+}
+
+EmbeddedStore::EmbeddedStore(std::unique_ptr<Database> database, std::shared_ptr<const View> view,
+                             bool read_only)
+    : database_(std::move(database)), read_only_(read_only), writer_(*database_, published_) {
+  published_.set(std::move(view));
+}
+
+Status EmbeddedStore::check_writable() const {
+  if (!read_only_) return {};
+  return make_error(
+      Code::kFailedPrecondition,
+      fmt::format("the store in {} is open for reading only", database_->path().string()));
+}
+
+Capabilities EmbeddedStore::capabilities() const {
+  return {.max_txn_ops = 0, .atomic_staging = true, .nested_compare_ranges = true};
+}
+
+Result<RangeResponse> EmbeddedStore::range(const RangeRequest& request) {
+  BENNU_TRY(validate(request));
+  const auto view = published_.get();
+  Evaluation evaluation(
+      Base{.database = database_.get(), .view = view.get(), .newest = view->revision});
+  return evaluation.range(request);
+}
+
+Result<Revision> EmbeddedStore::scan(const KeyRange& range, Revision revision,
+                                     const std::function<Status(KeyValue&)>& visit) {
+  BENNU_TRY(validate(RangeRequest{.range = range}));
+  const auto view = published_.get();
+  if (revision > view->revision) return errors::future_revision();
+  if (revision.value > 0 && revision < view->compacted) return errors::compacted();
+  const Revision at = revision.value > 0 ? revision : view->revision;
+  Cursor cursor(*database_, *view, {}, range, at);
+  for (; cursor.valid(); cursor.next()) {
+    KeyValue kv = to_key_value(cursor.key(), cursor.record());
+    BENNU_TRY(visit(kv));
+  }
+  BENNU_TRY(cursor.status());
+  return at;
+}
+
+Result<PutResponse> EmbeddedStore::put(const PutRequest& request) {
+  BENNU_TRY(check_writable());
+  BENNU_TRY(validate(request));
+  PutResponse response;
+  BENNU_TRY(writer_.execute([&](Evaluation& evaluation) -> Status {
+    BENNU_ASSIGN(response, evaluation.put(request));
+    return {};
+  }));
+  return response;
+}
+
+Result<DeleteRangeResponse> EmbeddedStore::delete_range(const DeleteRangeRequest& request) {
+  BENNU_TRY(check_writable());
+  BENNU_TRY(validate(request));
+  DeleteRangeResponse response;
+  BENNU_TRY(writer_.execute([&](Evaluation& evaluation) -> Status {
+    BENNU_ASSIGN(response, evaluation.erase(request));
+    return {};
+  }));
+  return response;
+}
+
+Result<TxnResponse> EmbeddedStore::txn(const TxnRequest& request) {
+  BENNU_TRY(validate(request));
+  if (is_read_only(request)) {
+    const auto view = published_.get();
+    Evaluation evaluation(
+        Base{.database = database_.get(), .view = view.get(), .newest = view->revision});
+    return evaluation.txn(request);
+  }
+  BENNU_TRY(check_writable());
+  TxnResponse response;
+  const auto evaluate = [&](Evaluation& evaluation) -> Status {
+    BENNU_ASSIGN(response, evaluation.txn(request));
+    return {};
+  };
+  BENNU_TRY(writer_.execute(evaluate, reads_old_revision(request)));
+  return response;
+}
+
+Result<std::unique_ptr<StagedTxn>> EmbeddedStore::stage() {
+  BENNU_TRY(check_writable());
+  return std::unique_ptr<StagedTxn>(std::make_unique<Stage>(writer_));
+}
+
+Result<Revision> EmbeddedStore::compact(Revision, bool) { return not_yet("compaction"); }
+Result<HashResponse> EmbeddedStore::hash(Revision) { return not_yet("hash"); }
+Result<std::unique_ptr<WatchStream>> EmbeddedStore::watch() { return not_yet("watches"); }
+Result<LeaseGrantResponse> EmbeddedStore::lease_grant(const LeaseGrantRequest&) {
+  return not_yet("leases");
+}
+Result<Revision> EmbeddedStore::lease_revoke(LeaseId) { return not_yet("leases"); }
+Result<LeaseKeepAliveResponse> EmbeddedStore::lease_keep_alive(LeaseId) {
+  return not_yet("leases");
+}
+Result<LeaseTimeToLiveResponse> EmbeddedStore::lease_time_to_live(LeaseId, bool) {
+  return not_yet("leases");
+}
+Result<LeasesResponse> EmbeddedStore::leases() { return not_yet("leases"); }
+
+}  // namespace embedded
+}  // namespace bennu::kv

@@ -1,0 +1,62 @@
+#pragma once
+// What   The write role: decides requests in one order, makes groups of them durable, publishes
+// views. Why    One order of writes is what strict consistency is; groups are what makes it fast.
+// Use    `execute` with a function that evaluates the request. The caller's own thread evaluates,
+// and
+//        the first of a group also writes it: a lone writer never switches threads. While a group is
+//        synced the next one is being evaluated.
+// Units  A group holds at most kMaxGroupRequests requests or about kMaxGroupBytes.
+// Errors Those of evaluating (effect kNone). If the write itself fails: effect kUnknown, and from
+//        then on kUnavailable for everyone: what is on disk is only known after opening again.
+// Threads Safe for all. Blocks until durable.
+// Source own design, ADR 0002.
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "base/result.hpp"
+#include "kv/embedded/evaluation.hpp"
+#include "kv/embedded/group.hpp"
+#include "kv/embedded/view.hpp"
+
+namespace bennu::kv::embedded {
+
+class Writer {
+ public:
+  static constexpr std::size_t kMaxGroupRequests = 1024;
+  static constexpr std::size_t kMaxGroupBytes = 8UL << 20;
+
+  Writer(const Database& database, PublishedView& published);
+
+  /// Runs `evaluate` at its place in the order of writes and returns when its changes (and all that
+  /// it saw) are durable and published. With `alone`, nothing is pending while it runs.
+  [[nodiscard]] Status execute(const std::function<Status(Evaluation&)>& evaluate,
+                               bool alone = false);
+
+ private:
+  struct Joined {
+    std::shared_ptr<Group> group;
+    bool leads = false;
+    Status evaluated;
+  };
+  [[nodiscard]] Result<Joined> join(const std::function<Status(Evaluation&)>& evaluate, bool alone);
+  void lead(const std::shared_ptr<Group>& group);
+  [[nodiscard]] Status write(Group& group);
+  void publish(const Group& group);
+
+  const Database& database_;
+  PublishedView& published_;
+
+  std::mutex mutex_;
+  std::condition_variable group_left_;
+  std::shared_ptr<Group> open_;
+  std::size_t open_requests_ = 0;
+  bool closed_to_joins_ = false;  // the open group is for one request alone
+  std::shared_ptr<Group> in_flight_;
+  std::optional<Error> failed_;
+};
+
+}  // namespace bennu::kv::embedded
