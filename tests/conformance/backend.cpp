@@ -43,7 +43,9 @@ const std::vector<Backend>& backends() {
       {.name = "embedded", .traits = {}, .fresh = fresh_embedded},
 #endif
       {.name = "etcd",
-       .traits = {.progress_follows_events = false, .keeps_tombstone_at_compaction = false},
+       .traits = {.bounds_keys = false,
+                  .progress_follows_events = false,
+                  .keeps_tombstone_at_compaction = false},
        .fresh = fresh_etcd},
   };
   return all;

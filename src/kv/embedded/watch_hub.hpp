@@ -29,6 +29,8 @@
 
 namespace bennu::kv::embedded {
 
+class WatchCore;
+
 struct WatchOptions {
   /// Between empty responses of a watch with progress_notify on which nothing happens (etcd's
   /// default).
@@ -67,8 +69,8 @@ class WatchHub {
   void close();
 
  private:
-  class Impl;
-  std::shared_ptr<Impl> impl_;
+  std::shared_ptr<WatchCore> core_;
+  const env::Clock& clock_;
 };
 
 }  // namespace bennu::kv::embedded

@@ -1,0 +1,165 @@
+#include "inventory/check.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "inventory/derived.hpp"
+#include "inventory/read.hpp"
+#include "inventory/values.hpp"
+
+namespace bennu::inventory {
+namespace {
+
+using Index = std::map<EntityId, Entity>;
+
+class Checker {
+ public:
+  explicit Checker(std::vector<Violation>& out) : out_(&out) {}
+
+  void load(std::vector<Entity> entities) {
+    for (Entity& entity : entities) all_.emplace(entity.id, std::move(entity));
+  }
+
+  void run() {
+    std::map<std::string, EntityId> holders;
+    for (const auto& [id, entity] : all_) {
+      check_fields(entity);
+      for (const auto& [key, holder] : derived_keys(entity)) {
+        const auto [at, fresh] = holders.emplace(key, id);
+        if (!fresh) report(id, fmt::format("shares a unique value with {}", describe(at->second)));
+      }
+      check_references(entity);
+    }
+  }
+
+ private:
+  void report(const EntityId& id, std::string message) {
+    out_->push_back({.id = id, .message = fmt::format("{}: {}", describe(id), message)});
+  }
+
+  const Entity* find(const EntityId& id) const {
+    const auto found = all_.find(id);
+    return found == all_.end() ? nullptr : &found->second;
+  }
+
+  void check_fields(const Entity& entity) {
+    for (const Field& field : kind_info(entity.id.kind).fields) {
+      const std::string* text = entity.find(field.name);
+      if (text == nullptr) {
+        if (field.required) report(entity.id, fmt::format("{} is missing", field.name));
+        continue;
+      }
+      if (is_sealed_value(*text)) continue;
+      const auto canonical = canonical_value(field, *text);
+      if (!canonical) {
+        report(entity.id, canonical.error().message);
+      } else if (*canonical != *text) {
+        report(entity.id, fmt::format("{} is not in its stored form", field.name));
+      }
+    }
+  }
+
+  void check_node(const EntityId& id, std::string_view what, std::string_view ip,
+                  std::string_view role) {
+    const Entity* node = find(node_id(ip));
+    if (node == nullptr) {
+      report(id, fmt::format("{} {} does not exist", what, ip));
+    } else if (node->get("role") != role) {
+      report(id, fmt::format("{} {} is not of role {}", what, ip, role));
+    } else if (node->has_status(kArchived) && !all_.at(id).has_status(kArchived)) {
+      report(id, fmt::format("{} {} is archived", what, ip));
+    }
+  }
+
+  void check_references(const Entity& entity) {
+    switch (entity.id.kind) {
+      case Kind::kUser:
+        for (const auto& ip : parse_set(entity.get("core_nodes")).value_or(Members())) {
+          check_node(entity.id, "core node", ip, kRoleCore);
+        }
+        break;
+      case Kind::kDevice:
+        check_device(entity);
+        break;
+      case Kind::kNode:
+        check_cell_of(entity);
+        break;
+      case Kind::kLink:
+        check_node(entity.id, "entry node", entity.id.first, kRoleEntry);
+        check_node(entity.id, "core node", entity.id.second, kRoleCore);
+        break;
+      case Kind::kCell:
+        break;
+    }
+  }
+
+  void check_device(const Entity& device) {
+    const Entity* user = find(owner_of(device.id));
+    if (user == nullptr) {
+      report(device.id, "its user does not exist");
+      return;
+    }
+    if (device.has_status(kActive) && !user->has_status(kActive)) {
+      report(device.id, fmt::format("is active, but its user is {}", user->get("status")));
+    }
+    if (const std::string* core = device.find("core_node")) {
+      const auto cores = parse_set(user->get("core_nodes")).value_or(Members());
+      if (std::ranges::find(cores, *core) == cores.end()) {
+        report(device.id, fmt::format("core_node {} is not one of its user's core_nodes", *core));
+      }
+    }
+  }
+
+  void check_cell_of(const Entity& node) {
+    const std::string* name = node.find("cell");
+    if (name == nullptr) return;
+    const Entity* cell = find(cell_id(*name));
+    if (cell == nullptr) {
+      report(node.id, fmt::format("cell {} does not exist", *name));
+      return;
+    }
+    if (cell->has_status(kArchived) && !node.has_status(kArchived)) {
+      report(node.id, fmt::format("cell {} is archived", *name));
+    }
+    if (node.get("role") != kRoleCore) return;
+    const auto number = parse_count(node.get("node_number"));
+    const auto newest = parse_count(cell->get("core_node_counter"));
+    if (!number || !newest || *number > *newest || *number < 1) {
+      report(node.id, fmt::format("node_number is not one that cell {} gave", *name));
+    } else if (node.get("domain") != fmt::format("{}.core.{}", *number, *name)) {
+      report(node.id, "domain is not <number>.core.<cell>");
+    }
+  }
+
+  using Members = std::vector<std::string>;
+  std::vector<Violation>* out_;
+  Index all_;
+};
+
+}  // namespace
+
+Result<std::vector<Violation>> check(kv::Reader& reader, const Layout& layout) {
+  std::vector<Violation> violations;
+  Checker checker(violations);
+  // All kinds at the revision of the first read, so that nothing looks broken that is only newer.
+  BENNU_ASSIGN(const auto newest, reader.range({.range = {.key = layout.user_counter_key()}}));
+  for (const KindInfo& info : all_kinds()) {
+    BENNU_ASSIGN(auto entities, list(reader, layout, info.kind, {}, newest.revision));
+    checker.load(std::move(entities));
+  }
+  checker.run();
+  if (!newest.kvs.empty()) {
+    const auto counter = parse_count(newest.kvs.front().value);
+    BENNU_ASSIGN(const auto users, list(reader, layout, Kind::kUser, {}, newest.revision));
+    const auto last = users.empty() ? std::nullopt : parse_count(users.back().id.first);
+    if (!counter || (last && *last > *counter)) {
+      violations.push_back(
+          {.id = user_id(last.value_or(0)),
+           .message = fmt::format("{} is below the newest user's id", layout.user_counter_key())});
+    }
+  }
+  return violations;
+}
+
+}  // namespace bennu::inventory

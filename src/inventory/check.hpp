@@ -1,0 +1,27 @@
+#pragma once
+// What   Tells which rules of the inventory the stored entities break, each as one line.
+// Why    Data also comes past the operations: by import from Git, by a merge, by a plain put.
+// Use    `check(reader, layout)` after such a change; an empty answer is a clean inventory. Also on
+//        a plain clone.
+// Errors What the reader returns; a broken rule is an answer, not an error.
+// Threads As the reader.
+// Source The design's inventory, "Rules"; decision 6 (the rules are checked after a merge).
+
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "inventory/entity.hpp"
+#include "kv/store.hpp"
+
+namespace bennu::inventory {
+
+struct Violation {
+  EntityId id;
+  std::string message;  ///< one line: what, where
+};
+
+/// In id order, kind by kind. A deactivated node may be referred to; an archived one may not.
+[[nodiscard]] Result<std::vector<Violation>> check(kv::Reader& reader, const Layout& layout);
+
+}  // namespace bennu::inventory

@@ -1,0 +1,41 @@
+#pragma once
+// What   The keys that follow from an entity and are kept beside it: its entries in the unique
+//        indexes.
+// Why    They are a pure function of the entity, so each change can move them in its own
+//        transaction, and a restore or an import can drop them and have them made anew.
+// Use    `derived_keys(entity)` before and after a change; the difference is what to write.
+// Units  A value is the primary key of the holder: the user's id (also for a device), the node's
+//        address.
+// Threads Pure functions.
+// Source own design; the design's inventory (username and hash_telegram_id unique, one active
+//        domain per entry node).
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "inventory/entity.hpp"
+
+namespace bennu::inventory {
+
+/// Everything derived is below this prefix: ephemeral, never in Git, gone after a restore.
+inline constexpr std::string_view kUniquePrefix = "/_bennu/local/unique/";
+/// There if the indexes are complete. Whoever changes the inventory's keys past its rules (an
+/// import, a restore) deletes this key in the same transaction; the next operation then makes the
+/// indexes anew.
+inline constexpr std::string_view kUniqueComplete = "/_bennu/local/unique/complete";
+/// The value of kUniqueComplete; another one means that another version made the indexes.
+inline constexpr std::string_view kUniqueVersion = "1";
+/// Complete, but two entities have one value (a change past the rules): made anew at each operation
+/// until they do not.
+inline constexpr std::string_view kUniqueRepeated = "1 repeated";
+
+/// `/_bennu/local/unique/<entity>/<field>/<value>`; `%`, `/` and control characters in the value
+/// are `%XX`.
+[[nodiscard]] std::string unique_key(Kind kind, std::string_view field, std::string_view value);
+
+/// Key -> value for this entity. A user holds its username and hash_telegram_id whatever its
+/// status; a device its uuid unless that is sealed; a node its domain while it is active.
+[[nodiscard]] std::map<std::string, std::string> derived_keys(const Entity& entity);
+
+}  // namespace bennu::inventory
