@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "inventory/testing/fixture.hpp"
+#include "inventory/fixture_for_tests.hpp"
 
 namespace bennu::inventory {
 namespace {

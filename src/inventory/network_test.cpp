@@ -1,5 +1,5 @@
 // Nodes, cells and links: each rule of the inventory, and what happens without it.
-#include "inventory/testing/fixture.hpp"
+#include "inventory/fixture_for_tests.hpp"
 
 namespace bennu::inventory {
 namespace {

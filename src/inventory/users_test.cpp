@@ -1,6 +1,6 @@
 // Users and devices: each rule of the inventory, and what happens without it.
 #include "inventory/derived.hpp"
-#include "inventory/testing/fixture.hpp"
+#include "inventory/fixture_for_tests.hpp"
 
 namespace bennu::inventory {
 namespace {

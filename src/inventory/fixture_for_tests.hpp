@@ -16,9 +16,9 @@
 
 #include "inventory/check.hpp"
 #include "inventory/inventory.hpp"
+#include "inventory/memory_store_for_tests.hpp"
 #include "inventory/read.hpp"
 #include "inventory/reasons.hpp"
-#include "inventory/testing/memory_store.hpp"
 #include "inventory/values.hpp"
 
 namespace bennu::inventory {

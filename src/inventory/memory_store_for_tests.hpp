@@ -48,7 +48,8 @@ class MemoryStore final : public kv::Store {
   }
 
   Result<kv::TxnResponse> txn(const kv::TxnRequest& request) override {
-    if (before_txn) before_txn();
+    // A copy, because it may replace itself.
+    if (const auto hook = before_txn) hook();
     auto state = state_.lock();
     auto keys = std::make_shared<Keys>(*state->history.back());
     const Revision next{static_cast<std::int64_t>(state->history.size()) + 1};
