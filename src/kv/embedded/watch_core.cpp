@@ -276,7 +276,12 @@ void WatchCore::judge_source(std::unique_lock<std::mutex>& lock) {
   }
   lock.lock();
   // Compacted or broken: the streams read for themselves and find out.
-  if (failed) index_.each([&](Parking* parking) { mark(*parking, judged_.next()); });
+  if (failed) {
+    index_.each([&](Parking* parking) {
+      const Revision first = std::max(judged_.next(), parking->seen.next());
+      if (first <= to) mark(*parking, first);
+    });
+  }
   judged_ = std::max(judged_, to);  // a publish that concerned nobody may have gone further
 }
 
