@@ -1,10 +1,5 @@
 #include "git/object.hpp"
 
-// The one-call SHA-1 below EVP: EVP's set-up costs more than hashing a small blob. Deprecated in
-// OpenSSL 3, present in all of 3.x.
-#define OPENSSL_SUPPRESS_DEPRECATED
-#include <openssl/sha.h>
-
 #include <charconv>
 
 #include "base/bytes.hpp"
@@ -68,24 +63,6 @@ std::optional<std::uint32_t> from_text(std::string_view text) {
 }
 
 }  // namespace mode
-
-ObjectId hash_object(ObjectKind kind, std::string_view bytes) {
-  std::array<char, 32> header{};
-  const std::string_view name = kind_name(kind);
-  char* at = header.data() + name.copy(header.data(), name.size());
-  *at++ = ' ';
-  const auto [end, error] = std::to_chars(at, header.data() + header.size() - 1, bytes.size());
-  BENNU_CHECK(error == std::errc{}, "a size has at most 20 digits");
-  const auto header_bytes =
-      static_cast<std::size_t>(end - header.data()) + 1;  // the NUL is there already
-  ObjectId id;
-  SHA_CTX context;
-  SHA1_Init(&context);
-  SHA1_Update(&context, header.data(), header_bytes);
-  SHA1_Update(&context, bytes.data(), bytes.size());
-  SHA1_Final(id.bytes.data(), &context);
-  return id;
-}
 
 const ObjectId& empty_tree_id() {
   static const ObjectId id = hash_object(ObjectKind::kTree, "");

@@ -47,6 +47,7 @@ class PackWriter final : public ObjectSink {
   Result<ObjectId> add(ObjectKind kind, std::string_view bytes) override;
   /// From this pack, else from the repository.
   [[nodiscard]] Result<Object> read(const ObjectId& id) override;
+  [[nodiscard]] bool keeps_blobs() const override { return true; }
   /// Objects appended so far.
   [[nodiscard]] std::uint64_t objects() const;
 

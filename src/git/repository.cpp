@@ -17,9 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What   a killed process leaves: its unfinished packs, and the locks of refs it was moving. The
-//        caller holds the store's lock, so no
-// other Bennu is at work here.
+// What a killed process leaves: its unfinished packs, and the locks of refs it was moving. The caller
+// holds the store's lock, so no other Bennu is at work here.
 void sweep(const fs::path& path) {
   std::error_code ignored;
   for (fs::directory_iterator it(path / "objects" / "pack", ignored), end; !ignored && it != end;

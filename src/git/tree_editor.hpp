@@ -36,18 +36,21 @@ class TreeEditor {
   TreeEditor(ObjectSink& sink, const ObjectId& base, TreeRules rules);
   ~TreeEditor();
 
-  /// Puts a file, link or submodule at a path. mode::kTree with the empty tree's id makes an
-  /// explicit empty directory (and changes nothing where there is content); other trees are
+  /// The path holds this file, link or submodule; what lies below stays. mode::kTree with the empty
+  /// tree's id: it holds no file and is a directory even if nothing is below. Other trees are
   /// refused.
   Status set(std::string_view path, std::uint32_t mode, const ObjectId& id);
-  /// Removes what stands at the path as a file (its `path/%v` if it is a directory too) or as an
-  /// empty directory. Not there: no effect.
+  /// The path is an explicit empty directory unless something stands there.
+  Status ensure(std::string_view path);
+  /// The path holds neither a file (or its `path/%v`, if it is a directory too) nor an explicit
+  /// empty directory. What lies below stays. Not there: no effect.
   Status remove(std::string_view path);
   /// Writes the changed trees. The empty tree's id if nothing is left. Call once.
   Result<ObjectId> finish();
 
  private:
   struct Node;
+  Result<Node*> node_at(std::string_view path);
   ObjectSink& sink_;
   ObjectId base_;
   TreeRules rules_;
