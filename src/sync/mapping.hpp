@@ -12,6 +12,7 @@
 // Threads Immutable: safe for all.
 // Source own design, docs/formats/tree.md; decisions 2 to 5 and 10 of the design.
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <span>
@@ -62,10 +63,21 @@ struct BuiltFile {
 struct PathOf {
   enum class Kind : std::uint8_t { kRawKey, kDocument, kFileRecord };
   Kind kind = Kind::kFileRecord;
-  std::string key;                 ///< of kRawKey
-  const Entity* entity = nullptr;  ///< of kDocument; lives as long as the Mapping
-  std::vector<std::string>
-      parameters;  ///< of kDocument: as they stand in the path (hashes for secret names)
+  std::string key;                      ///< of kRawKey
+  const Entity* entity = nullptr;       ///< of kDocument; lives as long as the Mapping
+  std::vector<std::string> parameters;  ///< of kDocument: as in the path (hashes for secret names)
+  /// Of kDocument: a secret name stands in clear. An export writes it elsewhere.
+  bool clear_name = false;
+};
+
+/// The entity and field that a key belongs to. Views into the key.
+struct KeyMatch {
+  static constexpr std::size_t kMaxParameters = 8;
+  const Entity* entity = nullptr;  ///< nullptr: a raw key
+  std::string_view prefix;         ///< up to and with the slash before the field
+  std::string_view field;          ///< may be `$name` of a sealed name, see docs/formats/sealed.md
+  std::array<std::string_view, kMaxParameters> parameters;
+  std::size_t parameter_count = 0;
 };
 
 /// An entry of a derived unique index: put `key` = `id` in the transaction that puts the field.
@@ -104,12 +116,17 @@ class Mapping {
 
   /// What a path (without a trailing `/%v`) stands for, whether or not it exists.
   [[nodiscard]] PathOf parse_path(std::string_view path) const;
+  /// The entity of a key, if it is a field of one.
+  [[nodiscard]] KeyMatch match_key(std::string_view key) const;
+  /// The path of an entity's document. Errors: kNoKey.
+  [[nodiscard]] Result<std::string> document_path(const KeyMatch& match) const;
 
-  /// What must be read, and given to TreeAssembler::add_record, before the state is assembled.
+  /// What must be read, in this order, and given to TreeAssembler::add_record before the state is
+  /// assembled.
   [[nodiscard]] static std::vector<kv::KeyRange> record_ranges();
-  /// Tree records that may bring an empty directory back once the file at `path` is gone:
-  /// `…/empty/<ancestor>`.
-  [[nodiscard]] static std::vector<std::string> empty_records_above(std::string_view path);
+  /// The git layer asks whether a directory that became empty, or an only `…/%v`, stays as it is
+  /// (git::TreeRules::keep): it does if one of these keys exists.
+  [[nodiscard]] static std::vector<std::string> keep_records(std::string_view path);
   /// From which size on a blob at this path is kept by id (its bytes need not be read). Documents:
   /// refused above it.
   [[nodiscard]] std::size_t byte_limit(std::string_view path) const;
@@ -119,16 +136,21 @@ class Mapping {
   [[nodiscard]] std::optional<UniqueEntry> unique_entry(std::string_view key,
                                                         std::string_view value) const;
 
-  struct Match;
-  /// The entity and field of a key; entity nullptr for a raw key. `parameters` are reused between
-  /// calls.
-  void match_key(std::string_view key, Match& match) const;
+  /// The path of a key that is no field of an entity.
+  [[nodiscard]] std::string raw_path(std::string_view key) const;
+  /// The same into a buffer that is reused.
+  void raw_path(std::string_view key, std::string& path) const;
 
  private:
-  friend class TreeAssembler;
-  friend class TreeParser;
+  [[nodiscard]] bool is_claimed(std::string_view natural_path) const;
+  [[nodiscard]] std::optional<PathOf> parse_document_path(std::string_view path) const;
+  [[nodiscard]] std::vector<kv::KeyRange> reads_at(const PathOf& where) const;
+  [[nodiscard]] std::vector<kv::KeyRange> entity_reads(const Entity& entity,
+                                                       std::string prefix) const;
   std::shared_ptr<const Schema> schema_;
   std::shared_ptr<const KeyRing> ring_;
+  std::vector<std::string> heads_;      // `/net/users/`: a key without one of these is raw
+  std::vector<std::string> tree_tops_;  // `users/`: a path without one of these is no document
 };
 
 /// `/_bennu/local/unique/<entity>/<field>/<value>`.

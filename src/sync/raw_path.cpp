@@ -138,6 +138,10 @@ bool is_hfs_dot(std::string_view name, std::string_view needle) {
 
 bool is_dotgit(std::string_view name) { return is_ntfs_dotgit(name) || is_hfs_dot(name, "git"); }
 
+bool is_gitmodules(std::string_view name) {
+  return is_ntfs_dot(name, "gitmodules", "gi7eba") || is_hfs_dot(name, "gitmodules");
+}
+
 bool is_gitattributes(std::string_view name) {
   return is_ntfs_dot(name, "gitattributes", "gi7d29") || is_hfs_dot(name, "gitattributes");
 }
@@ -284,10 +288,6 @@ bool is_unsafe_component(std::string_view name) {
   if (name.empty() || !may_be_unsafe(name)) return false;
   return name == "." || name == ".." || is_dotgit(name) || is_gitmodules(name) ||
          is_gitattributes(name);
-}
-
-bool is_gitmodules(std::string_view name) {
-  return is_ntfs_dot(name, "gitmodules", "gi7eba") || is_hfs_dot(name, "gitmodules");
 }
 
 bool is_valid_tree_path(std::string_view path) {

@@ -51,7 +51,4 @@ void append_component(std::string_view segment, std::string& out);
 /// `.gitmodules` and `.gitattributes` are accepted here.
 [[nodiscard]] bool is_valid_tree_path(std::string_view path);
 
-/// Whether the component is a form of `.gitmodules`, which git refuses as a symbolic link.
-[[nodiscard]] bool is_gitmodules(std::string_view component);
-
 }  // namespace bennu::sync

@@ -40,7 +40,8 @@ inline constexpr std::size_t kMaxSecretBytes = 1024UL * 1024;
 [[nodiscard]] std::optional<std::uint32_t> sealed_epoch(std::string_view text);
 
 /// 32 hex digits for a secret name; `path` is the key up to and with the name. Errors: kNoKey.
-[[nodiscard]] Result<std::string> hash_name(const KeyRing& ring, std::string_view path);
+[[nodiscard]] Result<std::string> hash_name(const KeyRing& ring, std::uint32_t epoch,
+                                            std::string_view path);
 /// Whether it is 32 lower-case hex digits.
 [[nodiscard]] bool is_name_hash(std::string_view text);
 

@@ -32,17 +32,23 @@ struct AssemblyStats {
       0;  ///< tree records that say nothing: their file is not there, or a key took its place
 };
 
+/// Whether the key exists in the state, without a lease.
+using KeyProbe = std::function<Result<bool>(std::string_view key)>;
+
 class TreeAssembler {
  public:
-  /// `mapping` must outlive this.
-  TreeAssembler(const Mapping& mapping, FileSink sink);
+  /// `mapping` must outlive this. `probe` is asked, during add_record only, about the key in whose
+  /// place a submodule or a blob by id stands: the key wins.
+  TreeAssembler(const Mapping& mapping, KeyProbe probe, FileSink sink);
   ~TreeAssembler();
   TreeAssembler(TreeAssembler&&) noexcept;
   TreeAssembler& operator=(TreeAssembler&&) noexcept;
 
-  /// Modes, submodules, blobs by id and empty trees. Keys that are no such record are ignored.
+  /// Tree records. What they stand for goes to the sink at once, marked `early`, each path once.
   [[nodiscard]] Status add_record(std::string_view key, std::string_view value);
-  /// The next key of the state. Records given to add_record are ignored here.
+  /// Whether an only `a/%v` stays where it is (git::TreeRules::keep): a record says so.
+  [[nodiscard]] bool keeps(std::string_view path) const;
+  /// The next key of the state. Tree records are ignored here.
   [[nodiscard]] Status add(std::string_view key, std::string_view value, bool leased);
   [[nodiscard]] Status add(const kv::KeyValue& kv) {
     return add(kv.key, kv.value, kv.lease.value != 0);

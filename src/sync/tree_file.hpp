@@ -38,6 +38,8 @@ struct TreeFile {
   /// because of its size.
   std::string_view id;
   std::uint64_t size = 0;  ///< of a blob by id, in bytes
+  /// Out only: from TreeAssembler::add_record, before the keys and in no order of directories.
+  bool early = false;
   /// In only: whether the file's directory has other entries. Unknown: the parser finds out from
   /// the neighbours of the stream. Only looked at where the name is `%v`.
   std::optional<bool> has_siblings;
