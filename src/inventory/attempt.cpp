@@ -116,7 +116,7 @@ Status Attempt::claim(const std::string& key, const Entity& owner) {
   BENNU_ASSIGN(const auto other, find(holder_id(kind, key, *holder)));
   // An entry that its holder no longer deserves is left over from a change past the rules: it gives
   // way.
-  if (!other || !derived_keys(*other).contains(key)) return {};
+  if (!other || !unique_keys(*other).contains(key)) return {};
   return taken(field_of(key), owner, *other);
 }
 
@@ -126,6 +126,17 @@ Status Attempt::release(const std::string& key, const Entity& owner) {
   // them.
   if (holder && holder_id(owner.id.kind, key, *holder) == owner.id) erase(key);
   return {};
+}
+
+void Attempt::put_routes(const std::map<std::string, std::string>& old,
+                         const std::map<std::string, std::string>& wanted) {
+  for (const auto& [key, text] : wanted) {
+    const auto found = old.find(key);
+    if (found == old.end() || found->second != text) put(key, text);
+  }
+  for (const auto& [key, text] : old) {
+    if (!wanted.contains(key)) erase(key);
+  }
 }
 
 Status Attempt::put_entity(const Entity* before, const Entity& after) {
@@ -138,8 +149,8 @@ Status Attempt::put_entity(const Entity* before, const Entity& after) {
   for (const auto& [field, text] : old.fields) {
     if (after.find(field) == nullptr) erase(layout_->field_key(after.id, field));
   }
-  const auto held = before == nullptr ? std::map<std::string, std::string>() : derived_keys(old);
-  const auto wanted = derived_keys(after);
+  const auto held = before == nullptr ? std::map<std::string, std::string>() : unique_keys(old);
+  const auto wanted = unique_keys(after);
   for (const auto& [key, holder] : wanted) {
     if (held.contains(key)) continue;
     BENNU_TRY(claim(key, after));
@@ -148,6 +159,8 @@ Status Attempt::put_entity(const Entity* before, const Entity& after) {
   for (const auto& [key, holder] : held) {
     if (!wanted.contains(key)) BENNU_TRY(release(key, after));
   }
+  put_routes(before == nullptr ? std::map<std::string, std::string>() : route_keys(*layout_, old),
+             route_keys(*layout_, after));
   // Relied on in full: a field that somebody else removes must not come back by half.
   BENNU_CHECK(relied_.contains(layout_->field_key(after.id, "status")),
               "read before it is written");
@@ -156,9 +169,11 @@ Status Attempt::put_entity(const Entity* before, const Entity& after) {
 
 Status Attempt::remove_entity(const Entity& entity, const std::vector<Entity>& below) {
   erased_.push_back(kv::prefix_range(layout_->entity_prefix(entity.id)));
-  for (const auto& [key, holder] : derived_keys(entity)) BENNU_TRY(release(key, entity));
-  for (const Entity& child : below) {
-    for (const auto& [key, holder] : derived_keys(child)) BENNU_TRY(release(key, child));
+  std::vector<const Entity*> gone = {&entity};
+  for (const Entity& child : below) gone.push_back(&child);
+  for (const Entity* each : gone) {
+    for (const auto& [key, holder] : unique_keys(*each)) BENNU_TRY(release(key, *each));
+    put_routes(route_keys(*layout_, *each), {});
   }
   return {};
 }

@@ -44,8 +44,8 @@ class Attempt {
 
   void put(std::string key, std::string value);
   void erase(std::string key);
-  /// Writes what differs between the two, and moves the unique values; `before` is null for a new
-  /// one. Errors: kAlreadyExists (kTaken: another entity holds a unique value).
+  /// Writes what differs between the two, and moves the unique values and routes; `before` is null
+  /// for a new one. Errors: kAlreadyExists (kTaken: another entity holds a unique value).
   [[nodiscard]] Status put_entity(const Entity* before, const Entity& after);
   /// Removes the entity with everything below its prefix. What is below as an entity of its own (a
   /// user's devices) goes in `below`, so that its unique values are given up, too.
@@ -65,6 +65,8 @@ class Attempt {
  private:
   [[nodiscard]] Result<std::vector<kv::KeyValue>> read(const kv::KeyRange& range);
   [[nodiscard]] Status claim(const std::string& key, const Entity& owner);
+  void put_routes(const std::map<std::string, std::string>& old,
+                  const std::map<std::string, std::string>& wanted);
   [[nodiscard]] Status release(const std::string& key, const Entity& owner);
   void rely_on(const EntityId& id, const std::vector<kv::KeyValue>& kvs);
 

@@ -25,7 +25,7 @@ class Checker {
     std::map<std::string, EntityId> holders;
     for (const auto& [id, entity] : all_) {
       check_fields(entity);
-      for (const auto& [key, holder] : derived_keys(entity)) {
+      for (const auto& [key, holder] : unique_keys(entity)) {
         const auto [at, fresh] = holders.emplace(key, id);
         if (!fresh) report(id, fmt::format("shares a unique value with {}", describe(at->second)));
       }

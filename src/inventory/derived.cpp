@@ -19,7 +19,7 @@ std::string unique_key(Kind kind, std::string_view field, std::string_view value
   return key;
 }
 
-std::map<std::string, std::string> derived_keys(const Entity& entity) {
+std::map<std::string, std::string> unique_keys(const Entity& entity) {
   std::map<std::string, std::string> keys;
   const EntityId& id = entity.id;
   for (const Field& field : kind_info(id.kind).fields) {
@@ -38,5 +38,22 @@ std::map<std::string, std::string> derived_keys(const Entity& entity) {
   }
   return keys;
 }
+
+std::map<std::string, std::string> route_keys(const Layout& layout, const Entity& entity) {
+  std::map<std::string, std::string> keys;
+  const std::string* core = entity.find("core_node");
+  if (entity.id.kind != Kind::kDevice || core == nullptr || is_sealed_name(entity.id.second)) {
+    return keys;
+  }
+  for (const std::string_view field : {"status", "status_at"}) {
+    if (const std::string* text = entity.find(field)) {
+      keys.emplace(fmt::format("{}{}/{}/{}", routes_prefix(layout), *core, entity.id.second, field),
+                   *text);
+    }
+  }
+  return keys;
+}
+
+std::string routes_prefix(const Layout& layout) { return layout.prefix() + "routes/"; }
 
 }  // namespace bennu::inventory

@@ -1,11 +1,12 @@
 #pragma once
 // What   The keys that follow from an entity and are kept beside it: its entries in the unique
-//        indexes.
+//        indexes, and the route of a device.
 // Why    They are a pure function of the entity, so each change can move them in its own
 //        transaction, and a restore or an import can drop them and have them made anew.
-// Use    `derived_keys(entity)` before and after a change; the difference is what to write.
-// Units  A value is the primary key of the holder: the user's id (also for a device), the node's
-//        address.
+// Use    `unique_keys(entity)` and `route_keys(layout, entity)` before and after a change; the
+//        difference is what to write.
+// Units  The value of a unique key is the primary key of its holder: the user's id (also for a
+//        device), the node's address.
 // Threads Pure functions.
 // Source own design; the design's inventory (username and hash_telegram_id unique, one active
 //        domain per entry node).
@@ -18,11 +19,11 @@
 
 namespace bennu::inventory {
 
-/// Everything derived is below this prefix: ephemeral, never in Git, gone after a restore.
+/// The unique indexes are below this prefix: ephemeral, never in Git, gone after a restore.
 inline constexpr std::string_view kUniquePrefix = "/_bennu/local/unique/";
-/// There if the indexes are complete. Whoever changes the inventory's keys past its rules (an
-/// import, a restore) deletes this key in the same transaction; the next operation then makes the
-/// indexes anew.
+/// There if the indexes and the routes are complete. Whoever changes the inventory's keys past its
+/// rules (an import, a restore) deletes this key in the same transaction; the next operation then
+/// makes the indexes anew.
 inline constexpr std::string_view kUniqueComplete = "/_bennu/local/unique/complete";
 /// The value of kUniqueComplete; another one means that another version made the indexes.
 inline constexpr std::string_view kUniqueVersion = "1";
@@ -36,6 +37,14 @@ inline constexpr std::string_view kUniqueRepeated = "1 repeated";
 
 /// Key -> value for this entity. A user holds its username and hash_telegram_id whatever its
 /// status; a device its uuid unless that is sealed; a node its domain while it is active.
-[[nodiscard]] std::map<std::string, std::string> derived_keys(const Entity& entity);
+[[nodiscard]] std::map<std::string, std::string> unique_keys(const Entity& entity);
+
+/// The hot look-up of an entry node: `routes/<core ip>/<device uuid>/` with the status and
+/// status_at of each device that has a core_node, unless its uuid is sealed. Class derived: never
+/// in Git.
+[[nodiscard]] std::map<std::string, std::string> route_keys(const Layout& layout,
+                                                            const Entity& entity);
+/// `/net/routes/`.
+[[nodiscard]] std::string routes_prefix(const Layout& layout);
 
 }  // namespace bennu::inventory

@@ -83,7 +83,7 @@ TEST_F(Durable, EverythingIsThereAfterAReopening) {
 
 TEST_F(Durable, AChangeIsOneRevision) {
   Inventory inventory(*store, env::system_clock(), env::system_random());
-  ASSERT_TRUE(inventory.ensure_indexes().has_value());
+  ASSERT_TRUE(inventory.ensure_derived().has_value());
   const auto before = store->range({.range = {.key = "x"}})->revision;
   const auto outcome = add_user(inventory, "anna");
   ASSERT_TRUE(outcome.has_value());

@@ -104,17 +104,17 @@ TEST(Entity, DescriptionsDoNotShowCredentials) {
 
 TEST(Derived, FollowsFromTheEntityAlone) {
   const Entity user{.id = user_id(7), .fields = {{"username", "a/n%a"}, {"hash_telegram_id", "x"}}};
-  EXPECT_THAT(derived_keys(user),
+  EXPECT_THAT(unique_keys(user),
               ElementsAre(std::pair("/_bennu/local/unique/user/hash_telegram_id/x", "7"),
                           std::pair("/_bennu/local/unique/user/username/a%2Fn%25a", "7")));
   Entity node{.id = node_id("198.51.100.1"),
               .fields = {{"status", "active"}, {"domain", "e1.example.org"}}};
   EXPECT_THAT(
-      derived_keys(node),
+      unique_keys(node),
       ElementsAre(std::pair("/_bennu/local/unique/node/domain/e1.example.org", "198.51.100.1")));
   node.fields["status"] = "inactive";
-  EXPECT_THAT(derived_keys(node), IsEmpty());
-  EXPECT_THAT(derived_keys(Entity{.id = device_id(7, "~sealed~00")}), IsEmpty());
+  EXPECT_THAT(unique_keys(node), IsEmpty());
+  EXPECT_THAT(unique_keys(Entity{.id = device_id(7, "~sealed~00")}), IsEmpty());
 }
 
 TEST(Assembler, SortsUsersByNumber) {

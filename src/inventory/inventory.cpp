@@ -203,22 +203,10 @@ std::string_view status_verb(std::string_view status) {
   return status == kInactive ? "deactivate" : "archive";
 }
 
-// The indexes as they should be, written as the difference from what is there.
-Status rebuild_indexes(Attempt& attempt) {
-  std::map<std::string, std::string> wanted;
-  std::size_t values = 0;
-  for (const Kind kind : {Kind::kUser, Kind::kDevice, Kind::kNode}) {
-    BENNU_ASSIGN(const auto entities, attempt.all(kind, attempt.layout().kind_range(kind)));
-    for (const Entity& entity : entities) {
-      // The lowest id keeps a value that two of them have.
-      auto keys = derived_keys(entity);
-      values += keys.size();
-      wanted.merge(keys);
-    }
-  }
-  const bool repeated = wanted.size() != values;
-  wanted.emplace(kUniqueComplete, repeated ? kUniqueRepeated : kUniqueVersion);
-  BENNU_ASSIGN(const auto there, attempt.below(kUniquePrefix));
+// Makes the keys below a prefix what is wanted, by writing the difference.
+Status settle(Attempt& attempt, std::string_view prefix,
+              const std::map<std::string, std::string>& wanted) {
+  BENNU_ASSIGN(const auto there, attempt.below(prefix));
   for (const auto& [key, value] : there) {
     if (!wanted.contains(key)) attempt.erase(key);
   }
@@ -227,6 +215,27 @@ Status rebuild_indexes(Attempt& attempt) {
     if (found == there.end() || found->second != value) attempt.put(key, value);
   }
   return {};
+}
+
+Status rebuild_derived(Attempt& attempt) {
+  const Layout& layout = attempt.layout();
+  std::map<std::string, std::string> unique;
+  std::map<std::string, std::string> routes;
+  std::size_t values = 0;
+  for (const Kind kind : {Kind::kUser, Kind::kDevice, Kind::kNode}) {
+    BENNU_ASSIGN(const auto entities, attempt.all(kind, layout.kind_range(kind)));
+    for (const Entity& entity : entities) {
+      // The lowest id keeps a value that two of them have.
+      auto keys = unique_keys(entity);
+      values += keys.size();
+      unique.merge(keys);
+      routes.merge(route_keys(layout, entity));
+    }
+  }
+  const bool repeated = unique.size() != values;
+  unique.emplace(kUniqueComplete, repeated ? kUniqueRepeated : kUniqueVersion);
+  BENNU_TRY(settle(attempt, kUniquePrefix, unique));
+  return settle(attempt, routes_prefix(layout), routes);
 }
 
 bool lost_race(const Error& error) {
@@ -239,23 +248,23 @@ bool lost_race(const Error& error) {
 Inventory::Inventory(kv::Store& store, const env::Clock& clock, env::Random& random, Layout layout)
     : store_(&store), clock_(&clock), random_(&random), layout_(std::move(layout)) {}
 
-Status Inventory::ensure_indexes() {
+Status Inventory::ensure_derived() {
   for (int tries = 0; tries < kMaxAttempts; ++tries) {
     Attempt attempt(*store_, layout_, *clock_, *random_);
     BENNU_ASSIGN(const auto complete, attempt.value(std::string(kUniqueComplete)));
     if (complete == kUniqueVersion) return {};
-    BENNU_TRY(rebuild_indexes(attempt));
+    BENNU_TRY(rebuild_derived(attempt));
     if (!attempt.has_writes()) return {};
     BENNU_ASSIGN(const auto done, attempt.commit(std::nullopt));
     if (done) return {};
   }
-  return contended("making the unique indexes");
+  return contended("making the unique indexes and routes");
 }
 
 Result<Outcome> Inventory::run(const Body& body, const kv::AuditContext& context,
                                std::string_view verb, std::string_view details) {
   for (int tries = 0; tries < kMaxAttempts; ++tries) {
-    BENNU_TRY(ensure_indexes());
+    BENNU_TRY(ensure_derived());
     Attempt attempt(*store_, layout_, *clock_, *random_);
     BENNU_ASSIGN(const auto complete, attempt.value(std::string(kUniqueComplete)));
     if (complete != kUniqueVersion && complete != kUniqueRepeated) continue;

@@ -64,9 +64,10 @@ class Inventory {
   /// What remove would answer now, without removing anything.
   [[nodiscard]] Result<Outcome> what_goes(const EntityId& id);
 
-  /// Makes the unique indexes anew from the entities, if they are not complete. Each operation does
-  /// this by itself.
-  [[nodiscard]] Status ensure_indexes();
+  /// Makes the unique indexes and the routes anew from the entities, if they are not complete. Each
+  /// operation does this by itself; after a restore or an import it is done at once for the
+  /// readers.
+  [[nodiscard]] Status ensure_derived();
 
  private:
   using Body = std::function<Result<Outcome>(Attempt&)>;

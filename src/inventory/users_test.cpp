@@ -317,6 +317,40 @@ TEST_F(Devices, TheCoreNodeIsOneOfTheUsers) {
   EXPECT_TRUE(set(user, {{"core_nodes", kCore2}}).has_value());
 }
 
+TEST_F(Devices, ARouteFollowsTheCoreNodeInTheSameTransaction) {
+  add_node(kCore, "core");
+  add_node(kCore2, "core");
+  const EntityId user = add_user("anna", {{"core_nodes", "203.0.113.7,203.0.113.8"}});
+  const EntityId phone = add_device(user, "phone", {}, kUuid);
+  const auto routes = [&] {
+    std::vector<std::string> lines;
+    for (const auto& [key, value] : store.dump()) {
+      if (key.starts_with(routes_prefix(layout))) lines.push_back(key + " " + value);
+    }
+    return lines;
+  };
+  const std::string first = std::string("/net/routes/203.0.113.7/") + kUuid;
+  const std::string second = std::string("/net/routes/203.0.113.8/") + kUuid;
+  EXPECT_THAT(routes(), IsEmpty());
+  must(set(phone, {{"core_node", kCore}}));
+  EXPECT_THAT(routes(),
+              ElementsAre(first + "/status active", first + "/status_at 2023-11-14T22:13:20Z"));
+  must(set(phone, {{"core_node", kCore2}}));
+  EXPECT_THAT(routes(),
+              ElementsAre(second + "/status active", second + "/status_at 2023-11-14T22:13:20Z"));
+  clock.advance(1s);
+  must(set_status(user, kInactive));
+  const auto off = {second + "/status inactive", second + "/status_at 2023-11-14T22:13:21Z"};
+  EXPECT_THAT(routes(), testing::ElementsAreArray(off));
+  // Made anew when somebody wrote past the operations.
+  put(first + "/status", "active");
+  ASSERT_TRUE(store.delete_range({.range = kv::prefix_range(kUniquePrefix)}).has_value());
+  ASSERT_TRUE(inventory.ensure_derived().has_value());
+  EXPECT_THAT(routes(), testing::ElementsAreArray(off));
+  must(remove(user));
+  EXPECT_THAT(routes(), IsEmpty());
+}
+
 TEST_F(Devices, ASealedOneIsListedAndCanBeTakenOff) {
   const EntityId user = add_user("anna");
   const std::string sealed = "~sealed~0123456789abcdef0123456789abcdef";
