@@ -55,10 +55,11 @@ bool is_escape(const JsonNode& node) {
          (node.members[0].name == kText || node.members[0].name == kBase64);
 }
 
-// The value as JSON if its bytes are exactly the compact form of it.
+// The value as JSON if its bytes are exactly the compact form of it, and nothing that means
+// something else as a member: an escape, or null, which is an absent field.
 std::optional<JsonNode> canonical_json(std::string_view value) {
   auto node = parse_json(value, kValueLimits);
-  if (!node || is_escape(*node)) return std::nullopt;
+  if (!node || is_escape(*node) || node->kind == Kind::kNull) return std::nullopt;
   std::string again;
   append_compact_json(*node, again);
   if (again != value) return std::nullopt;
