@@ -1,10 +1,7 @@
 #include "kv/embedded/evaluation.hpp"
 
-#include <algorithm>
-#include <iterator>
 #include <utility>
 
-#include "kv/embedded/lease_codec.hpp"
 #include "kv/errors.hpp"
 #include "kv/range_rules.hpp"
 #include "kv/txn_rules.hpp"
@@ -77,51 +74,6 @@ Result<DeleteRangeResponse> Evaluation::erase(const DeleteRangeRequest& request)
   response.deleted = static_cast<std::int64_t>(found.size());
   response.revision = revision();
   return response;
-}
-
-// May name keys that do not have the lease any more, and lacks what is pending.
-Result<std::vector<std::string>> Evaluation::lease_index(LeaseId id) {
-  std::vector<std::string> keys;
-  const std::string prefix = lease_index_prefix(id);
-  const std::unique_ptr<rocksdb::Iterator> it(base_.database->db().NewIterator(
-      base_.view->read_options(), base_.database->family(Family::kLease)));
-  for (it->Seek(prefix); it->Valid(); it->Next()) {
-    auto key = decode_lease_index(id, it->key().ToStringView());
-    if (!key) break;
-    keys.push_back(std::move(*key));
-  }
-  if (!it->status().ok()) return to_error(it->status(), "cannot read the keys of a lease");
-  return keys;
-}
-
-Result<std::vector<std::string>> Evaluation::lease_keys(LeaseId id) {
-  BENNU_ASSIGN(auto candidates, lease_index(id));
-  for (const Overlay* overlay : overlays()) {
-    for (const auto& [key, record] : overlay->keys()) {
-      if (record && record->lease == id.value) candidates.push_back(key);
-    }
-  }
-  std::ranges::sort(candidates);
-  const auto repeated = std::ranges::unique(candidates);
-  candidates.erase(repeated.begin(), repeated.end());
-  std::vector<std::string> keys;
-  for (std::string& key : candidates) {
-    BENNU_ASSIGN(const auto record, find(key));
-    if (record && record->lease == id.value) keys.push_back(std::move(key));
-  }
-  return keys;
-}
-
-Status Evaluation::revoke(LeaseId id) {
-  BENNU_ASSIGN(const auto keys, lease_keys(id));
-  LeaseWrite write{.id = id, .record = std::nullopt, .stale_keys = {}};
-  BENNU_ASSIGN(const auto index, lease_index(id));
-  std::ranges::set_difference(index, keys, std::back_inserter(write.stale_keys));
-  for (const std::string& key : keys) {
-    BENNU_TRY(erase(DeleteRangeRequest{.range = {.key = key, .end = {}}}));
-  }
-  lease_writes_.push_back(std::move(write));
-  return {};
 }
 
 Status Evaluation::read_range(const RangeRequest& request, RangeResponse& response) {

@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "kv/embedded/lease_table.hpp"
 #include "kv/embedded/overlay.hpp"
 #include "kv/embedded/reader.hpp"
 #include "kv/types.hpp"
@@ -41,13 +40,6 @@ struct Change {
   Record after;                  ///< of a put
 };
 
-/// What becomes of a lease's record.
-struct LeaseWrite {
-  LeaseId id;
-  std::optional<LeaseRecord> record;    ///< nothing: deleted
-  std::vector<std::string> stale_keys;  ///< of the index; the changes say the others
-};
-
 class Evaluation {
  public:
   explicit Evaluation(Base base) : base_(std::move(base)) {}
@@ -59,26 +51,15 @@ class Evaluation {
   /// Whether every compare holds.
   [[nodiscard]] Result<bool> holds(const std::vector<Compare>& compares);
 
-  /// Deletes a lease with its keys, in key order. The table has given it up already.
-  [[nodiscard]] Status revoke(LeaseId id);
-  /// Writes a lease's record together with the request's changes.
-  void write_lease(const LeaseRecord& record) {
-    lease_writes_.push_back({.id = record.id, .record = record, .stale_keys = {}});
-  }
-  /// The keys that have the lease, in key order.
-  [[nodiscard]] Result<std::vector<std::string>> lease_keys(LeaseId id);
-
   /// The revision of the request's changes, or the newest if there are none.
   [[nodiscard]] Revision revision() const {
     return changes_.empty() ? base_.newest : base_.newest.next();
   }
   [[nodiscard]] std::vector<Change>& changes() { return changes_; }
-  [[nodiscard]] const std::vector<LeaseWrite>& lease_writes() const { return lease_writes_; }
   [[nodiscard]] Overlay& overlay() { return overlay_; }
 
  private:
   [[nodiscard]] Result<std::optional<Record>> find(std::string_view key);
-  [[nodiscard]] Result<std::vector<std::string>> lease_index(LeaseId id);
   [[nodiscard]] std::vector<const Overlay*> overlays() const;
   [[nodiscard]] Result<bool> holds(const Compare& compare);
   [[nodiscard]] Status choose_branches(const TxnRequest& request, std::vector<bool>& path);
@@ -90,7 +71,6 @@ class Evaluation {
   Base base_;
   Overlay overlay_;
   std::vector<Change> changes_;
-  std::vector<LeaseWrite> lease_writes_;
 };
 
 }  // namespace bennu::kv::embedded

@@ -2,8 +2,6 @@
 
 #include <map>
 
-#include "kv/embedded/lease_codec.hpp"
-
 namespace bennu::kv::embedded {
 
 Base Group::base() const {
@@ -45,37 +43,9 @@ Status Group::move_to_history(rocksdb::WriteBatch& batch, const Change& first, b
   return {};
 }
 
-void Group::add_leases(const Evaluation& evaluation) {
-  auto* const family = database_.family(Family::kLease);
-  for (const auto& [id, record, stale_keys] : evaluation.lease_writes()) {
-    if (record) {
-      batch_.Put(family, lease_record_key(id), encode_lease(*record)).PermitUncheckedError();
-      continue;
-    }
-    batch_.Delete(family, lease_record_key(id)).PermitUncheckedError();
-    for (const std::string& key : stale_keys) {
-      batch_.Delete(family, lease_index_key(id, key)).PermitUncheckedError();
-    }
-  }
-}
-
-void Group::add_lease_index(rocksdb::WriteBatch& batch, const Change& first, const Change& last) {
-  const std::int64_t before = first.before ? first.before->lease : 0;
-  const std::int64_t after = last.type == EventType::kPut ? last.after.lease : 0;
-  if (before == after) return;
-  auto* const family = database_.family(Family::kLease);
-  if (before != 0) {
-    batch.Delete(family, lease_index_key({before}, first.key)).PermitUncheckedError();
-  }
-  if (after != 0) {
-    batch.Put(family, lease_index_key({after}, first.key), rocksdb::Slice()).PermitUncheckedError();
-  }
-}
-
 Status Group::add_key(rocksdb::WriteBatch& batch, const Change& first, const Change& last) {
   bool in_cur = false;
   BENNU_TRY(move_to_history(batch, first, in_cur));
-  add_lease_index(batch, first, last);
   auto* const cur = database_.family(Family::kCur);
   rocksdb::Status status;
   if (last.type == EventType::kPut) {
@@ -93,10 +63,7 @@ Status Group::add_key(rocksdb::WriteBatch& batch, const Change& first, const Cha
 
 Status Group::absorb(Evaluation& evaluation) {
   auto& changes = evaluation.changes();
-  if (changes.empty()) {
-    add_leases(evaluation);
-    return {};
-  }
+  if (changes.empty()) return {};
   // The first and last change of each key. Most requests change one key once.
   std::map<std::string_view, std::pair<std::size_t, std::size_t>> keys;
   for (std::size_t i = 0; i < changes.size(); ++i) {
@@ -127,7 +94,6 @@ Status Group::absorb(Evaluation& evaluation) {
   }
   newest_ = newest_.next();
   append_log_entry(log_, newest_.value, 0, changes.size(), listed);
-  add_leases(evaluation);
   overlay_.absorb(std::move(evaluation.overlay()));
   return {};
 }

@@ -51,8 +51,6 @@ class Group {
   [[nodiscard]] const Status& wait() const;
 
  private:
-  void add_leases(const Evaluation& evaluation);
-  void add_lease_index(rocksdb::WriteBatch& batch, const Change& first, const Change& last);
   [[nodiscard]] Status add_key(rocksdb::WriteBatch& batch, const Change& first, const Change& last);
   [[nodiscard]] Status move_to_history(rocksdb::WriteBatch& batch, const Change& first,
                                        bool& in_cur);

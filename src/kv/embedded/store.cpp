@@ -23,14 +23,6 @@ Error not_yet(std::string_view what) {
   return make_error(Code::kUnimplemented, fmt::format("this engine has no {}", what));
 }
 
-const env::Clock& clock_of(const EngineOptions& options) {
-  return options.clock != nullptr ? *options.clock : env::system_clock();
-}
-
-env::Random& random_of(const EngineOptions& options) {
-  return options.random != nullptr ? *options.random : env::system_random();
-}
-
 // Whether a request reads at a revision of its own choice, which may still be pending.
 bool reads_old_revision(const TxnRequest& request) {
   for (const auto* branch : {&request.success, &request.failure}) {
@@ -53,26 +45,15 @@ Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::open(const EngineOptions& 
                                              .memory_budget_bytes = options.memory_budget_bytes}));
   if (!options.read_only) BENNU_TRY(initialise(*database, options.initial_revision));
   BENNU_ASSIGN(auto view, recover(*database));
-  BENNU_ASSIGN(const auto leases, read_leases(*database));
-  std::unique_ptr<EmbeddedStore> store(
-      new EmbeddedStore(std::move(database), std::move(view), options));
-  store->lease_table_.restore(leases);
-  if (!options.read_only) store->leases_.start();
-  return store;
+  return std::unique_ptr<EmbeddedStore>(
+      new EmbeddedStore(std::move(database), std::move(view), options.read_only));
 }
 
 EmbeddedStore::EmbeddedStore(std::unique_ptr<Database> database, std::shared_ptr<const View> view,
-                             const EngineOptions& options)
-    : database_(std::move(database)),
-      read_only_(options.read_only),
-      lease_table_(clock_of(options), random_of(options),
-                   {.max_tick_gap = options.lease_stall_limit}),
-      writer_(*database_, published_, [this](LeaseId id) { return lease_table_.contains(id); }),
-      leases_(lease_table_, writer_, *database_, published_, clock_of(options)) {
+                             bool read_only)
+    : database_(std::move(database)), read_only_(read_only), writer_(*database_, published_) {
   published_.set(std::move(view));
 }
-
-EmbeddedStore::~EmbeddedStore() { leases_.stop(); }
 
 Status EmbeddedStore::check_writable() const {
   if (!read_only_) return {};
@@ -157,27 +138,17 @@ Result<std::unique_ptr<StagedTxn>> EmbeddedStore::stage() {
 Result<Revision> EmbeddedStore::compact(Revision, bool) { return not_yet("compaction"); }
 Result<HashResponse> EmbeddedStore::hash(Revision) { return not_yet("hash"); }
 Result<std::unique_ptr<WatchStream>> EmbeddedStore::watch() { return not_yet("watches"); }
-
-Result<LeaseGrantResponse> EmbeddedStore::lease_grant(const LeaseGrantRequest& request) {
-  BENNU_TRY(check_writable());
-  return leases_.grant(request);
+Result<LeaseGrantResponse> EmbeddedStore::lease_grant(const LeaseGrantRequest&) {
+  return not_yet("leases");
 }
-
-Result<Revision> EmbeddedStore::lease_revoke(LeaseId id) {
-  BENNU_TRY(check_writable());
-  return leases_.revoke(id);
+Result<Revision> EmbeddedStore::lease_revoke(LeaseId) { return not_yet("leases"); }
+Result<LeaseKeepAliveResponse> EmbeddedStore::lease_keep_alive(LeaseId) {
+  return not_yet("leases");
 }
-
-Result<LeaseKeepAliveResponse> EmbeddedStore::lease_keep_alive(LeaseId id) {
-  BENNU_TRY(check_writable());
-  return leases_.keep_alive(id);
+Result<LeaseTimeToLiveResponse> EmbeddedStore::lease_time_to_live(LeaseId, bool) {
+  return not_yet("leases");
 }
-
-Result<LeaseTimeToLiveResponse> EmbeddedStore::lease_time_to_live(LeaseId id, bool with_keys) {
-  return leases_.time_to_live(id, with_keys);
-}
-
-Result<LeasesResponse> EmbeddedStore::leases() { return leases_.list(); }
+Result<LeasesResponse> EmbeddedStore::leases() { return not_yet("leases"); }
 
 }  // namespace embedded
 }  // namespace bennu::kv

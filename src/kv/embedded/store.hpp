@@ -11,8 +11,6 @@
 
 #include "kv/embedded/database.hpp"
 #include "kv/embedded/engine.hpp"
-#include "kv/embedded/lease_keeper.hpp"
-#include "kv/embedded/lease_table.hpp"
 #include "kv/embedded/view.hpp"
 #include "kv/embedded/writer.hpp"
 #include "kv/store.hpp"
@@ -23,8 +21,6 @@ class EmbeddedStore final : public Store {
  public:
   /// Opens what `options` name. Errors: see open_embedded.
   [[nodiscard]] static Result<std::unique_ptr<EmbeddedStore>> open(const EngineOptions& options);
-
-  ~EmbeddedStore() override;
 
   [[nodiscard]] Capabilities capabilities() const override;
   [[nodiscard]] Result<RangeResponse> range(const RangeRequest& request) override;
@@ -47,15 +43,13 @@ class EmbeddedStore final : public Store {
 
  private:
   EmbeddedStore(std::unique_ptr<Database> database, std::shared_ptr<const View> view,
-                const EngineOptions& options);
+                bool read_only);
   [[nodiscard]] Status check_writable() const;
 
   std::unique_ptr<Database> database_;
   PublishedView published_;
   const bool read_only_;
-  LeaseTable lease_table_;
   Writer writer_;
-  LeaseKeeper leases_;
 };
 
 }  // namespace bennu::kv::embedded

@@ -2,9 +2,8 @@
 
 namespace bennu::kv::embedded {
 
-Writer::Writer(const Database& database, PublishedView& published,
-               std::function<bool(LeaseId)> lease_exists)
-    : database_(database), published_(published), lease_exists_(std::move(lease_exists)) {}
+Writer::Writer(const Database& database, PublishedView& published)
+    : database_(database), published_(published) {}
 
 Result<Writer::Joined> Writer::join(const std::function<Status(Evaluation&)>& evaluate,
                                     bool alone) {
@@ -26,9 +25,7 @@ Result<Writer::Joined> Writer::join(const std::function<Status(Evaluation&)>& ev
   }
   ++open_requests_;
   joined.group = open_;
-  Base base = open_->base();
-  base.lease_exists = lease_exists_;
-  Evaluation evaluation(std::move(base));
+  Evaluation evaluation(open_->base());
   joined.evaluated = evaluate(evaluation);
   if (joined.evaluated) joined.evaluated = open_->absorb(evaluation);
   return joined;

@@ -29,9 +29,7 @@ class Writer {
   static constexpr std::size_t kMaxGroupRequests = 1024;
   static constexpr std::size_t kMaxGroupBytes = 8UL << 20;
 
-  /// `lease_exists` is asked under the writer's lock.
-  Writer(const Database& database, PublishedView& published,
-         std::function<bool(LeaseId)> lease_exists);
+  Writer(const Database& database, PublishedView& published);
 
   /// Runs `evaluate` at its place in the order of writes and returns when its changes (and all that
   /// it saw) are durable and published. With `alone`, nothing is pending while it runs.
@@ -51,7 +49,6 @@ class Writer {
 
   const Database& database_;
   PublishedView& published_;
-  const std::function<bool(LeaseId)> lease_exists_;
 
   std::mutex mutex_;
   std::condition_variable group_left_;
