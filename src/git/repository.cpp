@@ -17,15 +17,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What a killed process leaves: its unfinished packs, and the locks of refs it was moving. The caller
-// holds the store's lock, so no other Bennu is at work here.
+// What a killed process leaves: its unfinished packs, and the locks of refs it was moving. The
+// caller holds the store's lock, so no other Bennu is at work here.
 void sweep(const fs::path& path) {
   std::error_code ignored;
-  for (fs::directory_iterator it(path / "objects" / "pack", ignored), end; !ignored && it != end;
-       it.increment(ignored)) {
-    std::error_code failed;
-    if (it->path().filename().string().starts_with(kTemporaryPrefix))
-      fs::remove(it->path(), failed);
+  for (const fs::path& folder : {path / "objects" / "pack", path}) {
+    for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end;
+         it.increment(ignored)) {
+      std::error_code failed;
+      const std::string name = it->path().filename();
+      if (name.starts_with(kTemporaryPrefix)) fs::remove_all(it->path(), failed);
+    }
   }
   for (fs::recursive_directory_iterator it(path / "refs", ignored), end; !ignored && it != end;
        it.increment(ignored)) {

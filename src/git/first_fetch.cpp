@@ -1,0 +1,119 @@
+#include "git/first_fetch.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <set>
+#include <system_error>
+
+#include "git/files.hpp"
+#include "git/git_program.hpp"
+#include "git/reasons.hpp"
+
+namespace bennu::git {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Gone at the end of the call, whatever happens.
+class Scratch {
+ public:
+  explicit Scratch(fs::path path) : path_(std::move(path)) { remove(); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() { remove(); }
+  [[nodiscard]] const fs::path& path() const { return path_; }
+
+ private:
+  void remove() const {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  fs::path path_;
+};
+
+// A clone of a local path shares files by hard links, which is fine unless that repository borrows
+// objects of a third.
+bool borrows_objects(const fs::path& address) {
+  std::error_code ignored;
+  return fs::exists(address / "objects/info/alternates", ignored) ||
+         fs::exists(address / ".git/objects/info/alternates", ignored);
+}
+
+Error failed(std::string_view what, const fs::path& path, const std::error_code& error) {
+  return make_error(Code::kUnavailable,
+                    fmt::format("cannot {} `{}`: {}", what, path.string(), error.message()));
+}
+
+Status move_file(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  fs::rename(from, to, error);
+  if (error) return failed("move", from, error);
+  return {};
+}
+
+// Packs before their indexes, as an index makes a pack visible.
+Status move_objects(const fs::path& from, const fs::path& to) {
+  std::vector<fs::path> packs;
+  std::vector<fs::path> others;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(from, error), end; !error && it != end;
+       it.increment(error)) {
+    if (!it->is_regular_file()) continue;
+    const fs::path relative = fs::relative(it->path(), from);
+    const std::string folder = relative.parent_path().string();
+    if (folder == "pack" && relative.extension() == ".pack") packs.push_back(relative);
+    const bool belongs = relative.extension() == ".idx" || relative.extension() == ".rev";
+    if ((folder == "pack" && belongs) || folder.size() == 2) others.push_back(relative);
+  }
+  if (error) return failed("read", from, error);
+  std::set<fs::path> folders = {to / "pack"};
+  packs.insert(packs.end(), others.begin(), others.end());
+  for (const auto& relative : packs) {
+    const fs::path folder = (to / relative).parent_path();
+    if (folders.insert(folder).second) fs::create_directories(folder, error);
+    BENNU_TRY(move_file(from / relative, to / relative));
+  }
+  for (const auto& folder : folders) BENNU_TRY(sync_folder(folder));
+  return sync_folder(to);
+}
+
+Status make_refs(Repository& repository, const Repository& clone, std::string_view from,
+                 std::string_view to) {
+  BENNU_ASSIGN(const auto refs, clone.list_refs(from));
+  for (const auto& [name, id] : refs) {
+    const std::string target = fmt::format("{}{}", to, name.substr(from.size()));
+    BENNU_TRY(repository.update_ref(target, id, std::nullopt));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<FetchResult> first_fetch(Repository& repository, const std::string& address,
+                                const std::string& shown, const RemoteOptions& options) {
+  const std::string context = fmt::format("cannot fetch from `{}`", shown);
+  const Scratch scratch(repository.path() /
+                        fmt::format("{}{}_clone.git", kTemporaryPrefix, ::getpid()));
+  std::vector<std::string> arguments = {"clone", "--bare", "--template=", "--reject-shallow"};
+  arguments.push_back(options.on_progress ? "--progress" : "--quiet");
+  if (borrows_objects(address)) arguments.push_back("--no-local");
+  arguments.insert(arguments.end(), {"--", address, scratch.path().string()});
+  BENNU_ASSIGN(const auto run, run_git({}, std::move(arguments), options));
+  if (run.status != 0) return git_error(context, run.error_output);
+  BENNU_ASSIGN(const Repository clone, Repository::open(scratch.path()));
+
+  FetchResult result;
+  BENNU_ASSIGN(const auto heads, clone.list_refs("refs/heads/"));
+  for (const auto& [name, id] : heads) result.branches.emplace(name.substr(11), id);
+  if (const auto head = clone.head_branch()) result.default_branch = *head;
+  BENNU_ASSIGN(const auto head, clone.find_ref("HEAD"));
+  choose_default_branch(result, head);
+
+  BENNU_TRY(move_objects(scratch.path() / "objects", repository.path() / "objects"));
+  BENNU_TRY(make_refs(repository, clone, "refs/tags/", "refs/tags/"));
+  BENNU_TRY(make_refs(repository, clone, "refs/heads/", "refs/remotes/origin/"));
+  return result;
+}
+
+}  // namespace bennu::git

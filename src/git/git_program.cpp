@@ -1,0 +1,176 @@
+#include "git/git_program.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/bytes.hpp"
+#include "git/reasons.hpp"
+
+namespace bennu::git {
+namespace {
+
+struct Rule {
+  std::string_view said;
+  Code code;
+  Reason reason;
+  std::string_view advice;
+};
+
+// The first that fits decides, so the particular stand before the general.
+constexpr std::array kRules = {
+    Rule{"No space left", Code::kResourceExhausted, reason::kNoSpace,
+         "free some space and run again"},
+    Rule{"dubious ownership", Code::kPermissionDenied, {}, "another user owns that repository"},
+    Rule{"does not appear to be a git repo", Code::kNotFound, reason::kNotARepository,
+         "check the address"},
+    Rule{"epository not found", Code::kNotFound, reason::kNotARepository,
+         "check the address and your access"},
+    Rule{"not a git repository", Code::kNotFound, reason::kNotARepository, "check the address"},
+    Rule{"does not exist", Code::kNotFound, reason::kNotARepository, "check the address"},
+    Rule{"not found in upstream", Code::kNotFound, reason::kNotFound, "check the branch"},
+    Rule{"couldn't find remote ref", Code::kNotFound, reason::kNotFound, "check the branch"},
+    Rule{"prerequisite commits", Code::kDataLoss, reason::kTruncated,
+         "make a bundle of the whole history"},
+    Rule{"shallow", Code::kDataLoss, reason::kTruncated,
+         "it is a shallow clone: run `git fetch --unshallow` there"},
+    Rule{"unexpected disconnect", Code::kUnavailable, reason::kRemoteUnreachable,
+         "the connection broke: run again"},
+    Rule{"unrecognized header", Code::kDataLoss, reason::kTruncated,
+         "the bundle is damaged: copy it again"},
+    Rule{"early EOF", Code::kDataLoss, reason::kTruncated,
+         "what came is cut short: copy or fetch it again"},
+    Rule{"pack is corrupted", Code::kDataLoss, reason::kTruncated,
+         "what came is damaged: copy or fetch it again"},
+    Rule{"inflate", Code::kDataLoss, reason::kTruncated,
+         "what came is damaged: copy or fetch it again"},
+    Rule{"bad object", Code::kDataLoss, reason::kTruncated,
+         "what came is damaged: copy or fetch it again"},
+    Rule{"Permission denied (", Code::kUnauthenticated, reason::kAuth,
+         "load the right key into the ssh agent"},
+    Rule{"Host key verification", Code::kUnauthenticated, reason::kAuth,
+         "connect once with ssh and check the host's key"},
+    Rule{"Authentication failed", Code::kUnauthenticated, reason::kAuth,
+         "check the credentials that git has"},
+    Rule{"could not read Username", Code::kUnauthenticated, reason::kAuth,
+         "set up a git credential helper"},
+    Rule{"could not read Password", Code::kUnauthenticated, reason::kAuth,
+         "set up a git credential helper"},
+    Rule{"returned error: 403", Code::kUnauthenticated, reason::kAuth,
+         "these credentials may not do that"},
+    Rule{"returned error: 401", Code::kUnauthenticated, reason::kAuth,
+         "check the credentials that git has"},
+    Rule{"Could not resolve", Code::kUnavailable, reason::kRemoteUnreachable,
+         "check the network and the address"},
+    Rule{"Connection refused", Code::kUnavailable, reason::kRemoteUnreachable,
+         "nothing answers there"},
+    Rule{"onnect to", Code::kUnavailable, reason::kRemoteUnreachable,
+         "check the network and the address"},
+    Rule{"timed out", Code::kUnavailable, reason::kRemoteUnreachable, "check the network"},
+    Rule{"unreachable", Code::kUnavailable, reason::kRemoteUnreachable, "check the network"},
+    Rule{"hung up unexpectedly", Code::kUnavailable, reason::kRemoteUnreachable,
+         "the connection broke: run again"},
+    Rule{"Could not read from remote", Code::kUnavailable, reason::kRemoteUnreachable,
+         "check the address and your access"},
+    Rule{"unable to access", Code::kUnavailable, reason::kRemoteUnreachable,
+         "check the network and the address"},
+    Rule{"Permission denied", Code::kPermissionDenied, {}, "check the permissions"},
+};
+
+// The line that says most: git's first complaint; without one, the last line.
+std::string_view telling_line(std::string_view said) {
+  std::string_view last;
+  while (!said.empty()) {
+    const std::size_t end = std::min(said.find('\n'), said.size());
+    std::string_view line = said.substr(0, end);
+    said.remove_prefix(std::min(end + 1, said.size()));
+    line = line.substr(line.rfind('\r') == std::string_view::npos ? 0 : line.rfind('\r') + 1);
+    for (const std::string_view prefix : {"fatal: ", "error: ", "ERROR: "}) {
+      if (line.starts_with(prefix)) return line.substr(prefix.size());
+    }
+    if (!line.empty()) last = line;
+  }
+  return last;
+}
+
+// Calls the listener once per line of progress; git separates them with carriage returns.
+class LineSplitter {
+ public:
+  explicit LineSplitter(const std::function<void(std::string_view)>& listener)
+      : listener_(listener) {}
+  void operator()(std::string_view piece) {
+    for (const char c : piece) {
+      if (c != '\r' && c != '\n') {
+        line_.push_back(c);
+        continue;
+      }
+      while (line_.ends_with(' ')) line_.pop_back();
+      if (!line_.empty()) listener_(line_);
+      line_.clear();
+    }
+  }
+
+ private:
+  const std::function<void(std::string_view)>& listener_;
+  std::string line_;
+};
+
+}  // namespace
+
+Result<env::ProcessResult> run_git(const std::filesystem::path& directory,
+                                   std::vector<std::string> arguments,
+                                   const RemoteOptions& options) {
+  std::vector<std::string> argv = {"git"};
+  if (!directory.empty()) argv.push_back("--git-dir=" + directory.string());
+  for (const char* setting :
+       {"gc.auto=0", "maintenance.auto=false", "core.fsync=all", "core.fsyncMethod=fsync",
+        "fetch.unpackLimit=1", "core.commitGraph=true"}) {
+    argv.insert(argv.end(), {"-c", setting});
+  }
+  argv.insert(argv.end(), std::make_move_iterator(arguments.begin()),
+              std::make_move_iterator(arguments.end()));
+  env::ProcessRequest request{.argv = std::move(argv),
+                              .environment = {{"LC_ALL", "C"},
+                                              {"LANGUAGE", ""},
+                                              {"GIT_TERMINAL_PROMPT", options.may_ask ? "1" : "0"}},
+                              .timeout = options.timeout,
+                              .stop = options.stop};
+  for (const char* other :
+       {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_QUARANTINE_PATH", "GIT_PREFIX"}) {
+    request.environment.emplace_back(other, "");
+  }
+  if (options.on_progress) request.on_stderr = LineSplitter(options.on_progress);
+  auto result = env::run(request);
+  if (!result && result.error().code == Code::kNotFound) {
+    return make_error(Code::kNotFound, "the `git` program is missing: install git", reason::kNoGit);
+  }
+  return result;
+}
+
+Error git_error(std::string_view context, std::string_view said) {
+  const std::string line = printable(telling_line(said), 300);
+  for (const auto& rule : kRules) {
+    if (said.find(rule.said) == std::string_view::npos) continue;
+    return make_error(rule.code, fmt::format("{}: {} ({})", context, line, rule.advice),
+                      rule.reason);
+  }
+  return make_error(Code::kInternal,
+                    fmt::format("{}: git says: {}", context, line.empty() ? "nothing" : line));
+}
+
+std::string shown_url(std::string_view url) {
+  const auto scheme = url.find("://");
+  if (scheme != std::string_view::npos) {
+    const auto host = url.find('@', scheme);
+    const auto path = url.find('/', scheme + 3);
+    const auto colon = url.find(':', scheme + 3);
+    if (host != std::string_view::npos && host < path && colon < host) {
+      return fmt::format("{}:…{}", printable(url.substr(0, colon)), printable(url.substr(host)));
+    }
+  }
+  return printable(url);
+}
+
+}  // namespace bennu::git
