@@ -4,18 +4,13 @@
 #include <limits>
 
 #include "base/bytes.hpp"
-#include "kv/reasons.hpp"
+#include "kv/errors.hpp"
 
 namespace bennu::kv::embedded {
 namespace {
 
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
-
-Error lease_not_found() {
-  return make_error(Code::kNotFound, "etcdserver: requested lease not found",
-                    reason::kLeaseNotFound);
-}
 
 // Lease time counts from 0 at open, so the longest TTL (285 years) can be added to it for 7 years.
 static_assert(LeaseTable::kMaxTtlSeconds <
@@ -79,8 +74,7 @@ void LeaseTable::restore(std::span<const LeaseRecord> records) {
 
 Result<LeaseRecord> LeaseTable::grant(LeaseId id, std::int64_t ttl_s) {
   if (ttl_s > kMaxTtlSeconds) {
-    return make_error(Code::kOutOfRange, "etcdserver: too large lease TTL",
-                      reason::kLeaseTtlTooLarge);
+    return errors::lease_ttl_too_large();
   }
   auto state = state_.lock();
   while (id.value == 0) {
@@ -91,19 +85,22 @@ Result<LeaseRecord> LeaseTable::grant(LeaseId id, std::int64_t ttl_s) {
     }
   }
   if (state->leases.contains(id)) {
-    return make_error(Code::kFailedPrecondition, "etcdserver: lease already exists",
-                      reason::kLeaseExists);
+    return errors::lease_exists();
   }
   const LeaseRecord record{.id = id, .ttl_s = std::max(ttl_s, options_.min_ttl_s)};
   insert(*state, record, seconds{record.ttl_s});
   return record;
 }
 
-Result<LeaseTable::Taken> LeaseTable::take(LeaseId id) {
+Result<LeaseTable::Taken> LeaseTable::take(LeaseId id) { return take(id, false); }
+Result<LeaseTable::Taken> LeaseTable::take_expired(LeaseId id) { return take(id, true); }
+
+Result<LeaseTable::Taken> LeaseTable::take(LeaseId id, bool only_expired) {
   auto state = state_.lock();
   const auto found = state->leases.find(id);
-  if (found == state->leases.end()) return lease_not_found();
+  if (found == state->leases.end()) return errors::lease_not_found();
   const Lease& lease = found->second;
+  if (only_expired && lease.expiry > now(*state)) return errors::lease_not_found();
   const Taken taken{.record = {.id = id, .ttl_s = lease.ttl_s, .remaining_s = lease.checkpoint_s},
                     .left = lease.expiry - now(*state)};
   remove(*state, id);
@@ -120,10 +117,10 @@ bool LeaseTable::contains(LeaseId id) const { return state_.lock()->leases.conta
 Result<LeaseTable::KeepAlive> LeaseTable::keep_alive(LeaseId id) {
   auto state = state_.lock();
   const auto found = state->leases.find(id);
-  if (found == state->leases.end()) return lease_not_found();
+  if (found == state->leases.end()) return errors::lease_not_found();
   Lease& lease = found->second;
   const nanoseconds time = now(*state);
-  if (lease.expiry <= time) return lease_not_found();
+  if (lease.expiry <= time) return errors::lease_not_found();
   // Renewed before the checkpoint is cleared on disk, not after: a checkpoint made between the two
   // must already be of the renewed lease.
   set_expiry(*state, id, lease, time + seconds{lease.ttl_s});
@@ -190,6 +187,11 @@ LeaseRecord LeaseTable::checkpoint(LeaseId id, Lease& lease, nanoseconds now) {
   if (checkpoint_s > 0) lease.checkpoint_s = checkpoint_s;
   ++lease.generation;
   return LeaseRecord{.id = id, .ttl_s = lease.ttl_s, .remaining_s = checkpoint_s};
+}
+
+bool LeaseTable::checkpoint_due() const {
+  auto state = state_.lock();
+  return !state->by_checkpoint.empty() && state->by_checkpoint.begin()->first <= now(*state);
 }
 
 std::vector<LeaseRecord> LeaseTable::checkpoints(std::size_t limit) {

@@ -84,6 +84,8 @@ class LeaseTable {
   /// Removes a lease for a revocation (or a grant that could not be written); its record is to be
   /// deleted together with its keys.
   [[nodiscard]] Result<Taken> take(LeaseId id);
+  /// As take, but a lease that has time left is kNotFound, too.
+  [[nodiscard]] Result<Taken> take_expired(LeaseId id);
   /// Undoes take.
   void put_back(const Taken& taken);
 
@@ -103,6 +105,7 @@ class LeaseTable {
   std::chrono::nanoseconds tick();
   /// Up to `limit` leases whose time is over, the longest overdue first. They stay until taken.
   [[nodiscard]] std::vector<LeaseId> expired(std::size_t limit) const;
+  [[nodiscard]] bool checkpoint_due() const;
   /// Records to write: of up to `limit` leases whose last checkpoint is `checkpoint_interval` ago.
   /// Call it and write the records in one turn of the write role: a keep_alive from now on counts
   /// them as written.
@@ -128,6 +131,7 @@ class LeaseTable {
     std::chrono::nanoseconds last_tick{};  ///< clock time of it
   };
 
+  [[nodiscard]] Result<Taken> take(LeaseId id, bool only_expired);
   void pass_time(State& state) const;
   [[nodiscard]] std::chrono::nanoseconds now(const State& state) const;
   void insert(State& state, const LeaseRecord& record, std::chrono::nanoseconds left) const;

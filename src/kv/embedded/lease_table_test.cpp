@@ -98,6 +98,16 @@ TEST_F(LeaseTableTest, KeepAliveStartsTheTimeAnew) {
   EXPECT_EQ(table.keep_alive(LeaseId{7}).error().reason, reason::kLeaseNotFound);
 }
 
+TEST_F(LeaseTableTest, ALeaseKeptAliveMeanwhileIsNotExpired) {
+  auto table = make();
+  ASSERT_TRUE(table.grant(LeaseId{1}, 10));
+  EXPECT_EQ(table.take_expired(LeaseId{1}).error().reason, reason::kLeaseNotFound);
+  EXPECT_TRUE(table.contains(LeaseId{1}));
+  clock_.advance(seconds{10});
+  EXPECT_TRUE(table.take_expired(LeaseId{1}));
+  EXPECT_FALSE(table.contains(LeaseId{1}));
+}
+
 TEST_F(LeaseTableTest, ARevocationThatCouldNotBeWrittenIsUndone) {
   auto table = make();
   ASSERT_TRUE(table.grant(LeaseId{1}, 100));
@@ -116,8 +126,10 @@ TEST_F(LeaseTableTest, CheckpointsEveryMinuteRoundedUp) {
   ASSERT_TRUE(table.grant(LeaseId{1}, 200));
   ASSERT_TRUE(table.grant(LeaseId{2}, 60));  // ends before a checkpoint would help
   clock_.advance(seconds{60} - nanoseconds{1});
+  EXPECT_FALSE(table.checkpoint_due());
   EXPECT_THAT(table.checkpoints(9), IsEmpty());
   clock_.advance(milliseconds{500});
+  EXPECT_TRUE(table.checkpoint_due());
   EXPECT_THAT(table.checkpoints(9), ElementsAre(LeaseRecord{LeaseId{1}, 200, 140}));
   EXPECT_THAT(table.checkpoints(9), IsEmpty());
   clock_.advance(seconds{60});
