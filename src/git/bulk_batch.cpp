@@ -11,7 +11,7 @@
 
 namespace bennu::git {
 
-// What one thread needs to turn batches into ids and encoded objects.
+// What   one thread needs to turn batches into ids and encoded objects.
 class BulkWorkers::Worker {
  public:
   explicit Worker(BulkWorkers& owner) : owner_(owner), encoder_(owner.options_.level) {}

@@ -27,7 +27,7 @@ constexpr std::size_t kBatchBytes = 512UL * 1024;
 constexpr std::size_t kBatchObjects = 4096;
 // and at once from here on.
 constexpr std::size_t kBatchHardFactor = 4;
-// What one object costs in a batch besides its bytes, for the bound of the queue.
+// What   one object costs in a batch besides its bytes, for the bound of the queue.
 constexpr std::size_t kObjectOverheadBytes = 96;
 
 // Files that were given before the stream, by directory.

@@ -28,7 +28,7 @@ Error bad_path(std::string_view path, std::string_view what) {
 
 }  // namespace
 
-// What the calls said of one path: its own change, and those below it.
+// What   the calls said of one path: its own change, and those below it.
 struct TreeEditor::Node {
   enum class Change : std::uint8_t { kNone, kSet, kMakeDirectory, kEnsure, kRemove };
   Change change = Change::kNone;

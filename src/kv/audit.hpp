@@ -1,14 +1,13 @@
 #pragma once
 // What   Who changes something, why and from where, as a record that is put in the same transaction
-// as the change. Why    etcd keeps no actor. The record is what makes the actor the author of the
-// commit, and it must neither be lost
-//        nor be there without its change: hence one transaction.
+//        as the change.
+// Why    etcd keeps no actor. The record is what makes the actor the author of the commit, and it
+//        must neither be lost nor be there without its change: hence one transaction.
 // Use    Add `audit_op(...)` to the `success` list of the TxnRequest that makes the change. The
-// exporter reads the
-//        records under kAuditPrefix with `parse_audit` and removes those it has committed.
+//        exporter reads the records under kAuditPrefix with `parse_audit` and removes those it has
+//        committed.
 // Units  Record keys are kAuditPrefix + 20 digits of wall microseconds + '-' + 16 hex digits, so
-// they sort by time.
-//        Times inside are RFC 3339, UTC, whole seconds.
+//        they sort by time. Times inside are RFC 3339, UTC, whole seconds.
 // Errors parse_actor and parse_audit: kInvalidArgument.
 // Threads Pure functions, apart from the clock and the random source that are passed in.
 // Source own design; decision 11 of the design (the actor and the time are known).

@@ -1,8 +1,8 @@
 #pragma once
 // What   How a range answer is filtered, sorted, cut and stripped: etcd v3's rules as pure
-// functions. Why    The order of these steps is part of the contract (a filter comes before the
-// limit, the count
-//        before both); engines must not differ in it.
+//        functions.
+// Why    The order of these steps is part of the contract (a filter comes before the limit, the
+//        count before both); engines must not differ in it.
 // Use    Read `fetch_limit` keys of the range in key order, then `finish_range` on the answer.
 // Threads Pure functions.
 // Source etcd v3.5 server/etcdserver/apply.go (applierV3backend.Range).

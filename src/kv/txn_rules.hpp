@@ -1,8 +1,9 @@
 #pragma once
 // What   What makes a request valid, and whether a compare holds: etcd v3's rules as pure
-// functions. Why    Every engine and the wire must refuse the same requests with the same errors.
+//        functions.
+// Why    Every engine and the wire must refuse the same requests with the same errors.
 // Use    `validate` before anything else; `compare_holds` with the keys that the compare's range
-// has.
+//        has.
 // Errors kInvalidArgument (kEmptyKey, kTooLarge, kValueProvided, kLeaseProvided, kDuplicateKey).
 // Threads Pure functions.
 // Source etcd v3.5 server/etcdserver/api/v3rpc/key.go (checkTxnRequest, checkIntervals) and

@@ -2,8 +2,7 @@
 // What   Works out what one request answers and changes, against a view and what is pending on it.
 // Why    Deciding is apart from writing: many requests are decided while one batch is synced.
 // Use    One Evaluation per request: call put, erase, range or txn, then the writer takes
-// `changes`.
-//        After an error, throw it away: nothing has happened.
+//        `changes`. After an error, throw it away: nothing has happened.
 // Errors Those of the contract (store.hpp), and what reading reports.
 // Threads One thread; for writes under the writer's lock.
 // Source etcd v3.5 server/etcdserver/apply.go; ADR 0002.

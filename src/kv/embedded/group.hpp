@@ -1,8 +1,9 @@
 #pragma once
 // What   Requests that become durable together: their changes as one RocksDB batch, and who waits
-// for it. Why    One sync for all that waits is what makes many writers fast. Use    `absorb` each
-// evaluated request under the writer's lock, `seal` once, write `batch()`, then
-//        `finish`; everyone else calls `wait`.
+//        for it.
+// Why    One sync for all that waits is what makes many writers fast.
+// Use    `absorb` each evaluated request under the writer's lock, `seal` once, write `batch()`,
+//        then `finish`; everyone else calls `wait`.
 // Threads absorb and seal under the writer's lock; finish once; wait safe for all.
 // Source own design, ADR 0002.
 

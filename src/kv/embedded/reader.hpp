@@ -1,11 +1,12 @@
 #pragma once
 // What   Reads one key, or walks a range of keys, at one revision of a view.
 // Why    A key's versions lie in cur, staged and hist, and pending ones in overlays; one place
-// merges them. Use    `find_key` for one key; a Cursor for ranges: `for (; cursor.valid();
-// cursor.next())`, then
+//        merges them.
+// Use    `find_key` for one key; a Cursor for ranges: `for (; cursor.valid(); cursor.next())`, then
 //        `cursor.status()`. The database, view and overlays must outlive the cursor.
 // Units  `at`: a revision of the view, not above it and not below its compacted revision.
-// Errors kDataLoss (kCorrupt), kUnavailable: what RocksDB reports, or a record that does not decode.
+// Errors kDataLoss (kCorrupt), kUnavailable: what RocksDB reports, or a record that does not
+//        decode.
 // Threads A cursor: one thread. Functions: safe for all.
 // Source own design, docs/formats/rocksdb.md.
 

@@ -2,8 +2,7 @@
 // What   A published state of the store: one revision, with everything a reader needs to see it.
 // Why    Readers take it once and never wait for the writer; the writer replaces it whole.
 // Use    `auto view = published.get();` and read with Cursor and `find_*`. Keep it only for one
-// call:
-//        it holds back RocksDB's reclaiming.
+//        call: it holds back RocksDB's reclaiming.
 // Threads A view is immutable. PublishedView is safe for all.
 // Source own design, ADR 0002.
 

@@ -1,10 +1,10 @@
 #pragma once
 // What   The write role: decides requests in one order, makes groups of them durable, publishes
-// views. Why    One order of writes is what strict consistency is; groups are what makes it fast.
+//        views.
+// Why    One order of writes is what strict consistency is; groups are what makes it fast.
 // Use    `execute` with a function that evaluates the request. The caller's own thread evaluates,
-// and
-//        the first of a group also writes it: a lone writer never switches threads. While a group is
-//        synced the next one is being evaluated.
+//        and the first of a group also writes it: a lone writer never switches threads. While a
+//        group is synced the next one is being evaluated.
 // Units  A group holds at most kMaxGroupRequests requests or about kMaxGroupBytes.
 // Errors Those of evaluating (effect kNone). If the write itself fails: effect kUnknown, and from
 //        then on kUnavailable for everyone: what is on disk is only known after opening again.
