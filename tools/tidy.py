@@ -84,7 +84,7 @@ class Tree:
 
 def is_test(name):
     """Tests, and what only tests include."""
-    return name.startswith("tests/") or name.endswith(
+    return name.startswith("tests/") or "/testing/" in name or name.endswith(
         ("_test.cpp", "_for_tests.hpp", "_for_tests.cpp"))
 
 
@@ -287,6 +287,8 @@ def check_headers(tree):
             errors.append(f"{name}:1: begin with #pragma once")
         errors += [f"{name}:2: the header template lacks '{field}' (CONTRIBUTING.md)"
                    for field in ("What", "Source") if not re.search(rf"^// {field} ", text, re.M)]
+        if re.search(r"^// .*\S (?:Why {4}|Use {4}|Units {2})\S", text, re.M):
+            errors.append(f"{name}:2: fields of the header template share a line; one line each")
     return errors
 
 

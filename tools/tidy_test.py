@@ -110,6 +110,7 @@ class Rules(unittest.TestCase):
 
     def test_headers_need_the_template(self):
         self.catches({"src/kv/k.hpp": "#pragma once\n// What   x.\n"}, "Source")
+        self.catches({"src/kv/k.hpp": HEADER + "// Why    x. Use    y.\n"}, "share a line")
 
     def test_a_module_needs_a_readme(self):
         self.assertEqual(len(self.errors({"src/kv/README.md": "x\n" * 99})), 1)

@@ -11,7 +11,7 @@ import sys
 import textwrap
 
 COLUMNS = 100
-FIELD = re.compile(r"// (What|Why|Use|Units|Errors|Threads|Source)( +)(.*)$")
+FIELD = re.compile(r"// (What {3}|Why {4}|Use {4}|Units {2}|Errors |Threads |Source )(\S.*)$")
 CONTINUED = re.compile(r"// {4,}(\S.*)$")
 
 
@@ -23,7 +23,7 @@ def fields_of(lines, start):
         field = FIELD.match(lines[at])
         more = CONTINUED.match(lines[at])
         if field:
-            fields.append([field[1], [field[3]]])
+            fields.append([field[1].strip(), [field[2]]])
         elif more and fields:
             fields[-1][1].append(more[1])
         else:
@@ -38,7 +38,7 @@ def wrapped(fields):
     for label, texts in fields:
         head = f"// {label:<6} "
         pad = "//" + " " * (len(head) - 2)
-        if all(len(pad) + len(text) <= COLUMNS for text in texts):
+        if all(len(head) + len(text) <= COLUMNS for text in texts):
             out += [(head if i == 0 else pad) + text for i, text in enumerate(texts)]
         else:
             out += textwrap.wrap(" ".join(texts), COLUMNS, initial_indent=head,
@@ -49,8 +49,8 @@ def wrapped(fields):
 
 def wrap_source(source):
     lines = source.split("\n")
-    start = next((i for i, line in enumerate(lines) if FIELD.match(line)), None)
-    if start is None:
+    start = 1  # only right under #pragma once
+    if len(lines) < 2 or lines[0] != "#pragma once" or not FIELD.match(lines[1]):
         return source
     fields, end = fields_of(lines, start)
     return "\n".join(lines[:start] + wrapped(fields) + lines[end:])
