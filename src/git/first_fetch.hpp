@@ -1,12 +1,13 @@
 #pragma once
 // What   The first fetch into a repository that has no refs: a clone beside it whose objects are
-// then moved in. Why    `git fetch` walks every object to see that nothing is missing; `git clone`
-// checks the same while it indexes the pack, which for a
-//        million files saves seconds of a restore.
+//        then moved in.
+// Why    `git fetch` walks every object to see that nothing is missing; `git clone` checks the same
+//        while it indexes the pack, which for a million files saves seconds of a restore.
 // Use    Called by `fetch` only.
 // Errors As `fetch`. What an interrupted call leaves is swept when the owner opens the repository.
 // Threads As `fetch`.
-// Source git-clone(1), connected.c and builtin/clone.c (check_self_contained_and_connected) of git 2.39.
+// Source git-clone(1), connected.c and builtin/clone.c (check_self_contained_and_connected) of git
+//        2.39.
 
 #include <optional>
 #include <string>

@@ -1,9 +1,10 @@
 #pragma once
 // What   Runs the `git` program on a repository, and turns what it says into one Error.
 // Why    Fetch, push and repack are git's; its many sentences must become a few conditions in one
-// place. Use    Sources of this module only: `run_git(path, {"fetch", ...}, options)`, then
-// `git_error`.
-// Errors kNotFound `git.no_git`; kCancelled, kDeadlineExceeded. A non-zero exit is not an error here.
+//        place.
+// Use    Sources of this module only: `run_git(path, {"fetch", ...}, options)`, then `git_error`.
+// Errors kNotFound `git.no_git`; kCancelled, kDeadlineExceeded. A non-zero exit is not an error
+//        here.
 // Threads Safe for all; blocks until git ends.
 // Source git 2.39's messages with LC_ALL=C; curl's and OpenSSH's as git passes them on.
 

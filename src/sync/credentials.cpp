@@ -86,7 +86,7 @@ bool looks_random(std::string_view value) {
   return digits >= 2 && uppers >= 2 && lowers >= 2 && entropy(value) > 3.6;
 }
 
-bool is_placeholder(std::string_view value) {
+bool is_dummy(std::string_view value) {
   const std::string lower = to_lower(value);
   return value.starts_with('$') || value.starts_with('{') || value.starts_with('<') ||
          value.starts_with('*') ||
@@ -154,7 +154,7 @@ std::optional<std::string> find_link(std::string_view line) {
   const std::string_view user = authority.substr(0, at);
   const std::size_t password = user.find(':');
   if (password == std::string_view::npos || user.size() - password < 4) return std::nullopt;
-  if (is_placeholder(user.substr(password + 1))) return std::nullopt;
+  if (is_dummy(user.substr(password + 1))) return std::nullopt;
   return "a password in a URL";
 }
 
@@ -172,7 +172,7 @@ std::optional<std::string> find_assigned(std::string_view line) {
   }
   const bool secret_name = names("passw") || names("secret") || names("token") || names("apikey") ||
                            names("api_key") || names("credential") || names("auth_key");
-  if (!secret_name || is_placeholder(value)) return std::nullopt;
+  if (!secret_name || is_dummy(value)) return std::nullopt;
   const bool one_word = std::ranges::none_of(value, [](char c) { return c == ' ' || c == '\t'; });
   if (one_word && value.size() >= 8 && names("passw") && std::ranges::any_of(value, is_digit)) {
     return "a password";

@@ -1,11 +1,13 @@
 #pragma once
 // What   Names what looks like a credential in a file.
 // Why    `import --path` takes files from a repository that may hold keys in clear; the operator
-// must be told which. Use    `find_credentials(path, bytes)` on each file whose key is not of class
-// secret. Units  Looks at the first 1 MiB; reports at most kMaxFindings. Binary files are skipped.
+//        must be told which.
+// Use    `find_credentials(path, bytes)` on each file whose key is not of class secret.
+// Units  Looks at the first 1 MiB; reports at most kMaxFindings. Binary files are skipped.
 // Errors None. It can miss and it can be wrong: it warns, it does not protect.
 // Threads Pure function.
-// Source own design; token forms as their makers publish them (GitHub, GitLab, AWS, Slack, Stripe, Google, npm).
+// Source own design; token forms as their makers publish them (GitHub, GitLab, AWS, Slack, Stripe,
+//        Google, npm).
 
 #include <cstddef>
 #include <string>
