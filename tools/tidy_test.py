@@ -140,6 +140,11 @@ class Wrapping(unittest.TestCase):
         source = "#pragma once\n// What   x.\n//        y.\n// Threads z.\n"
         self.assertEqual(wrap_comments.wrap_source(source), source)
 
+    def test_joined_fields_come_apart(self):
+        source = "#pragma once\n// What   x. Use    y\n// z. Threads none.\n\nint a;\n"
+        self.assertEqual(wrap_comments.wrap_source(source),
+                         "#pragma once\n// What   x.\n// Use    y z.\n// Threads none.\n\nint a;\n")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -11,25 +11,35 @@ import sys
 import textwrap
 
 COLUMNS = 100
-FIELD = re.compile(r"// (What {3}|Why {4}|Use {4}|Units {2}|Errors |Threads |Source )(\S.*)$")
+LABELS = r"(What {3}|Why {4}|Use {4}|Units {2}|Errors |Threads |Source )"
+FIELD = re.compile(r"// " + LABELS + r"(\S.*)$")
 CONTINUED = re.compile(r"// {4,}(\S.*)$")
+# Where an older clang-format joined the next field to a sentence's end.
+JOINED = re.compile(r"(?<=[.;)] )" + LABELS + r"(?=\S)")
 
 
-def fields_of(lines, start):
-    """The template that begins at `start` as [label, text] pairs, and the index after it."""
+def block_of(lines, start):
+    """The comment that begins at `start`, joined fields apart again, and the index after it."""
+    end = start
+    while end < len(lines) and lines[end].startswith("// "):
+        end += 1
+    block = lines[start:end]
+    if all(FIELD.match(line) or CONTINUED.match(line) for line in block):
+        return block, end
+    text = " ".join(line[3:] if FIELD.match(line) else line[3:].strip() for line in block)
+    return ["// " + part.strip() for part in JOINED.sub(r"\n\1", text).split("\n")], end
+
+
+def fields_of(block):
+    """[label, [text of each line]] of the template."""
     fields = []
-    at = start
-    while at < len(lines):
-        field = FIELD.match(lines[at])
-        more = CONTINUED.match(lines[at])
+    for line in block:
+        field = FIELD.match(line)
         if field:
             fields.append([field[1].strip(), [field[2]]])
-        elif more and fields:
-            fields[-1][1].append(more[1])
         else:
-            break
-        at += 1
-    return fields, at
+            fields[-1][1].append(line[2:].strip())
+    return fields
 
 
 def wrapped(fields):
@@ -52,8 +62,8 @@ def wrap_source(source):
     start = 1  # only right under #pragma once
     if len(lines) < 2 or lines[0] != "#pragma once" or not FIELD.match(lines[1]):
         return source
-    fields, end = fields_of(lines, start)
-    return "\n".join(lines[:start] + wrapped(fields) + lines[end:])
+    block, end = block_of(lines, start)
+    return "\n".join(lines[:start] + wrapped(fields_of(block)) + lines[end:])
 
 
 def main(arguments):
