@@ -14,7 +14,7 @@ constexpr unsigned char kKnownFlags = kTombstone;
 
 constexpr unsigned char kPutChange = 0;
 constexpr unsigned char kDeleteChange = 1;
-constexpr unsigned char kSupersededPut = 2;
+constexpr unsigned char kSuperseded = 2;  // flag
 
 std::optional<std::string_view> take_sized(std::string_view& bytes) {
   const auto size = take_varint(bytes);
@@ -152,16 +152,41 @@ std::optional<RecordView> decode_record(std::string_view bytes) {
                     .value = bytes};
 }
 
+std::string lease_record_key(std::int64_t lease) {
+  std::string out(1, kLeaseRecordMark);
+  append_be64(out, static_cast<std::uint64_t>(lease));
+  return out;
+}
+
+std::string lease_key_key(std::int64_t lease, std::string_view key) {
+  std::string out(1, kLeaseKeyMark);
+  append_be64(out, static_cast<std::uint64_t>(lease));
+  out.append(key);
+  return out;
+}
+
+std::string encode(const LeaseTimes& times) {
+  std::string out;
+  append_number(out, times.ttl_s);
+  append_number(out, times.remaining_s);
+  return out;
+}
+
+std::optional<LeaseTimes> decode_lease(std::string_view bytes) {
+  const auto ttl = take_number(bytes);
+  const auto remaining = take_number(bytes);
+  if (!ttl || !remaining || !bytes.empty()) return std::nullopt;
+  return LeaseTimes{.ttl_s = *ttl, .remaining_s = *remaining};
+}
+
 void append_change(std::string& out, const ChangeView& change) {
-  const bool put = change.type == EventType::kPut;
-  const unsigned char kind =
-      put ? (change.superseded ? kSupersededPut : kPutChange) : kDeleteChange;
-  out.push_back(static_cast<char>(kind));
+  const unsigned char type = change.type == EventType::kPut ? kPutChange : kDeleteChange;
+  out.push_back(static_cast<char>(type | (change.superseded ? kSuperseded : 0)));
   append_number(out, change.previous_mod);
   append_varint(out, change.key.size());
   out.append(change.key);
-  if (kind != kSupersededPut) return;
-  const std::string record = encode(*change.superseded);
+  if (type != kPutChange || !change.superseded) return;
+  const std::string record = encode(change.record);
   append_varint(out, record.size());
   out.append(record);
 }
@@ -170,27 +195,30 @@ std::optional<ChangeView> take_change(std::string_view& bytes) {
   if (bytes.empty()) return std::nullopt;
   const auto kind = static_cast<unsigned char>(bytes.front());
   bytes.remove_prefix(1);
-  if (kind > kSupersededPut) return std::nullopt;
+  if (kind > (kDeleteChange | kSuperseded)) return std::nullopt;
   const auto previous = take_number(bytes);
   const auto key = take_sized(bytes);
   if (!previous || !key) return std::nullopt;
-  ChangeView change{.type = kind == kDeleteChange ? EventType::kDelete : EventType::kPut,
+  ChangeView change{.type = (kind & kDeleteChange) != 0 ? EventType::kDelete : EventType::kPut,
                     .key = *key,
                     .previous_mod = *previous,
-                    .superseded = std::nullopt};
-  if (kind == kSupersededPut) {
-    const auto record = take_sized(bytes);
+                    .superseded = (kind & kSuperseded) != 0,
+                    .record = {}};
+  if (change.type == EventType::kPut && change.superseded) {
+    const auto bytes_of_record = take_sized(bytes);
+    if (!bytes_of_record) return std::nullopt;
+    const auto record = decode_record(*bytes_of_record);
     if (!record) return std::nullopt;
-    change.superseded = decode_record(*record);
-    if (!change.superseded) return std::nullopt;
+    change.record = *record;
   }
   return change;
 }
 
-void append_log_entry(std::string& out, std::int64_t revision, std::uint64_t stage,
-                      std::size_t count, std::string_view changes) {
+void append_log_entry(std::string& out, std::int64_t revision, StageRef stage, std::size_t count,
+                      std::string_view changes) {
   append_number(out, revision);
-  append_varint(out, stage);
+  append_varint(out, stage.id);
+  if (stage.id != 0) append_varint(out, stage.changes);
   append_varint(out, count);
   out.append(changes);
 }
@@ -198,9 +226,14 @@ void append_log_entry(std::string& out, std::int64_t revision, std::uint64_t sta
 std::optional<LogEntryView> take_log_entry(std::string_view& bytes) {
   const auto revision = take_number(bytes);
   const auto stage = take_varint(bytes);
+  const auto stage_changes =
+      stage && *stage != 0 ? take_varint(bytes) : std::optional<std::uint64_t>(0);
   const auto count = take_varint(bytes);
-  if (!revision || !stage || !count || *count > bytes.size()) return std::nullopt;
-  LogEntryView entry{.revision = *revision, .stage = *stage, .changes = {}};
+  if (!revision || !stage || !stage_changes || !count || *count > bytes.size()) {
+    return std::nullopt;
+  }
+  LogEntryView entry{
+      .revision = *revision, .stage = *stage, .stage_changes = *stage_changes, .changes = {}};
   entry.changes.reserve(*count);
   for (std::uint64_t i = 0; i < *count; ++i) {
     auto change = take_change(bytes);

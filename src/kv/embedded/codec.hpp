@@ -49,27 +49,46 @@ void append_record(std::string& out, const RecordView& record);
 [[nodiscard]] std::string encode(const RecordView& record);
 [[nodiscard]] std::optional<RecordView> decode_record(std::string_view bytes);
 
+/// lease: what a lease is, and which keys it may have (whether a key still has it, its record
+/// says).
+inline constexpr char kLeaseRecordMark = 'L';
+inline constexpr char kLeaseKeyMark = 'K';
+[[nodiscard]] std::string lease_record_key(std::int64_t lease);
+[[nodiscard]] std::string lease_key_key(std::int64_t lease, std::string_view key);
+struct LeaseTimes {
+  std::int64_t ttl_s = 0;
+  std::int64_t remaining_s = 0;
+};
+[[nodiscard]] std::string encode(const LeaseTimes& times);
+[[nodiscard]] std::optional<LeaseTimes> decode_lease(std::string_view bytes);
+
 /// One change in the log. Its record stands in cur, staged or hist, unless another change of the
 /// same key in the same revision came after it: then it is kept here.
 struct ChangeView {
   EventType type = EventType::kPut;
   std::string_view key;
   std::int64_t previous_mod = 0;  ///< 0: the key did not exist
-  std::optional<RecordView> superseded;
+  bool superseded = false;        ///< by a later change of the same key in the same revision
+  RecordView record;              ///< of a superseded put: its only copy
 };
 
 /// What one revision changed: a stage's list, and then changes in their order.
 struct LogEntryView {
   std::int64_t revision = 0;
-  std::uint64_t stage = 0;  ///< 0: none
+  std::uint64_t stage = 0;          ///< 0: none
+  std::uint64_t stage_changes = 0;  ///< how many of its changes come before the ones here
   std::vector<ChangeView> changes;
 };
 
 void append_change(std::string& out, const ChangeView& change);
 [[nodiscard]] std::optional<ChangeView> take_change(std::string_view& bytes);
 /// `changes` is a concatenation of `count` changes made by append_change.
-void append_log_entry(std::string& out, std::int64_t revision, std::uint64_t stage,
-                      std::size_t count, std::string_view changes);
+struct StageRef {
+  std::uint64_t id = 0;
+  std::uint64_t changes = 0;
+};
+void append_log_entry(std::string& out, std::int64_t revision, StageRef stage, std::size_t count,
+                      std::string_view changes);
 /// Takes one entry from the front of a log record, which holds one or more.
 [[nodiscard]] std::optional<LogEntryView> take_log_entry(std::string_view& bytes);
 

@@ -64,28 +64,32 @@ TEST(Codec, RecordsComeBack) {
 
 TEST(Codec, LogEntriesComeBack) {
   std::string changes;
-  append_change(changes,
-                {.type = EventType::kPut,
-                 .key = "a",
-                 .previous_mod = 0,
-                 .superseded = RecordView{.create = 3, .mod = 3, .version = 1, .value = "x"}});
-  append_change(changes,
-                {.type = EventType::kDelete, .key = "b\0"s, .previous_mod = 2, .superseded = {}});
+  append_change(changes, {.type = EventType::kPut,
+                          .key = "a",
+                          .previous_mod = 0,
+                          .superseded = true,
+                          .record = {.create = 3, .mod = 3, .version = 1, .value = "x"}});
+  append_change(changes, {.type = EventType::kDelete,
+                          .key = "b\0"s,
+                          .previous_mod = 2,
+                          .superseded = false,
+                          .record = {}});
   std::string log;
-  append_log_entry(log, 3, 0, 2, changes);
-  append_log_entry(log, 4, 77, 0, "");
+  append_log_entry(log, 3, {}, 2, changes);
+  append_log_entry(log, 4, {.id = 77, .changes = 500}, 0, "");
   std::string_view view = log;
   const auto first = take_log_entry(view);
   ASSERT_TRUE(first);
   EXPECT_EQ(first->revision, 3);
   ASSERT_EQ(first->changes.size(), 2U);
-  EXPECT_EQ(first->changes[0].superseded->value, "x");
+  EXPECT_EQ(first->changes[0].record.value, "x");
   EXPECT_EQ(first->changes[1].type, EventType::kDelete);
   EXPECT_EQ(first->changes[1].key, "b\0"s);
   EXPECT_EQ(first->changes[1].previous_mod, 2);
   const auto second = take_log_entry(view);
   ASSERT_TRUE(second);
   EXPECT_EQ(second->stage, 77U);
+  EXPECT_EQ(second->stage_changes, 500U);
   EXPECT_TRUE(view.empty());
 }
 

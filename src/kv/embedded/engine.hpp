@@ -1,7 +1,7 @@
 #pragma once
 // What   Opens the embedded engine: a kv::Store on RocksDB, in this process, for one machine.
 // Why    Only `node` and `cli` choose an engine; they see this and kv::Store, nothing of RocksDB.
-// Use    `open_embedded({.path = dir, .create_if_missing = true})`. The folder belongs to the store
+// Use    `open_embedded({.path = dir, .create_if_missing = true})`. The folder is the store's
 //        alone. Destroying the store stops its threads; watch streams may outlive it, staged
 //        transactions may not.
 // Units  memory_budget_bytes covers block cache and memtables; a few MiB more are used beside it.

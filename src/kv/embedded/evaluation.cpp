@@ -1,5 +1,7 @@
 #include "kv/embedded/evaluation.hpp"
 
+#include <memory>
+#include <set>
 #include <utility>
 
 #include "kv/errors.hpp"
@@ -30,11 +32,11 @@ void Evaluation::record_change(Change change) {
 }
 
 Result<PutResponse> Evaluation::put(const PutRequest& request) {
+  if (request.lease.value != 0 && !base_.lease_exists(request.lease))
+    return errors::lease_not_found();
   BENNU_ASSIGN(auto before, find(request.key));
   if ((request.ignore_value || request.ignore_lease) && !before) return errors::key_not_found();
   const LeaseId lease = request.ignore_lease ? LeaseId{before->lease} : request.lease;
-  if (request.lease.value != 0 && !base_.lease_exists(request.lease))
-    return errors::lease_not_found();
   const Revision revision = base_.newest.next();
   Change change{.type = EventType::kPut,
                 .key = request.key,
@@ -76,6 +78,28 @@ Result<DeleteRangeResponse> Evaluation::erase(const DeleteRangeRequest& request)
   return response;
 }
 
+Status Evaluation::erase_lease_keys(LeaseId lease) {
+  std::set<std::string, std::less<>> keys;
+  const std::string prefix = lease_key_key(lease.value, {});
+  const std::unique_ptr<rocksdb::Iterator> it(base_.database->db().NewIterator(
+      base_.view->read_options(), base_.database->family(Family::kLease)));
+  for (it->Seek(prefix); it->Valid() && it->key().ToStringView().starts_with(prefix); it->Next()) {
+    keys.emplace(it->key().ToStringView().substr(prefix.size()));
+  }
+  if (!it->status().ok()) return to_error(it->status(), "cannot read the keys of a lease");
+  for (const Overlay* overlay : overlays()) {
+    for (const auto& [key, record] : overlay->keys()) {
+      if (record && record->lease == lease.value) keys.insert(key);
+    }
+  }
+  for (const std::string& key : keys) {
+    BENNU_ASSIGN(const auto record, find(key));
+    if (!record || record->lease != lease.value) continue;
+    BENNU_TRY(erase({.range = {.key = key, .end = {}}}));
+  }
+  return {};
+}
+
 Status Evaluation::read_range(const RangeRequest& request, RangeResponse& response) {
   const Revision at = request.revision.value > 0 && request.revision < base_.view->revision
                           ? request.revision
@@ -108,8 +132,9 @@ Result<RangeResponse> Evaluation::range(const RangeRequest& request) {
   // A future revision is judged by the state before the transaction, as etcd checks before it
   // applies.
   if (request.revision > base_.newest) return errors::future_revision();
-  if (request.revision.value > 0 && request.revision < base_.view->compacted)
+  if (request.revision.value > 0 && request.revision < base_.compacted) {
     return errors::compacted();
+  }
   RangeResponse response;
   BENNU_TRY(read_range(request, response));
   finish_range(request, response);

@@ -27,9 +27,19 @@ struct Base {
   const Overlay* in_flight = nullptr;  ///< of the group that is being synced; may be null
   const Overlay* open = nullptr;       ///< of the group that this request joins; may be null
   Revision newest;                     ///< of the view and everything pending
+  Revision compacted;
   /// Whether a lease can be attached to; may be empty for a request that only reads.
   std::function<bool(LeaseId)> lease_exists;
 };
+
+/// What a request that only reads sees.
+[[nodiscard]] inline Base reading(const Database& database, const View& view) {
+  return Base{.database = &database,
+              .view = &view,
+              .newest = view.revision,
+              .compacted = view.compacted,
+              .lease_exists = {}};
+}
 
 /// One change, in the order of the request.
 struct Change {
@@ -37,6 +47,16 @@ struct Change {
   std::string key;
   std::optional<Record> before;  ///< as the next older change left it
   Record after;                  ///< of a put
+};
+
+/// What a request writes beside keys; none of it is a revision.
+struct SideEffects {
+  struct LeaseWrite {
+    LeaseId id;
+    std::optional<LeaseTimes> times;  ///< nothing: the lease is gone
+  };
+  std::vector<LeaseWrite> leases;
+  std::optional<Revision> compacted;
 };
 
 class Evaluation {
@@ -47,6 +67,8 @@ class Evaluation {
   [[nodiscard]] Result<DeleteRangeResponse> erase(const DeleteRangeRequest& request);
   [[nodiscard]] Result<RangeResponse> range(const RangeRequest& request);
   [[nodiscard]] Result<TxnResponse> txn(const TxnRequest& request);
+  /// Deletes the keys of a lease.
+  [[nodiscard]] Status erase_lease_keys(LeaseId lease);
   /// Whether every compare holds.
   [[nodiscard]] Result<bool> holds(const std::vector<Compare>& compares);
 
@@ -56,6 +78,8 @@ class Evaluation {
   }
   [[nodiscard]] std::vector<Change>& changes() { return changes_; }
   [[nodiscard]] Overlay& overlay() { return overlay_; }
+  [[nodiscard]] SideEffects& side() { return side_; }
+  [[nodiscard]] const Base& base() const { return base_; }
 
  private:
   [[nodiscard]] Result<std::optional<Record>> find(std::string_view key);
@@ -70,6 +94,7 @@ class Evaluation {
   Base base_;
   Overlay overlay_;
   std::vector<Change> changes_;
+  SideEffects side_;
 };
 
 }  // namespace bennu::kv::embedded

@@ -2,7 +2,32 @@
 
 #include <map>
 
+#include "kv/embedded/recovery.hpp"
+
 namespace bennu::kv::embedded {
+
+namespace {
+
+Event to_event(const Change& change, Revision revision, bool with_prev) {
+  Event event{
+      .type = change.type, .kv = {.key = change.key, .mod_revision = revision}, .prev_kv = {}};
+  if (change.type == EventType::kPut) event.kv = to_key_value(change.key, change.after.view());
+  // A version of this same revision was never to be seen from outside.
+  if (with_prev && change.before && change.before->mod != revision.value) {
+    event.prev_kv.push_back(to_key_value(change.key, change.before->view()));
+  }
+  return event;
+}
+
+}  // namespace
+
+Group::Group(const Database& database, std::shared_ptr<const View> view,
+             std::shared_ptr<Group> previous)
+    : database_(database),
+      view_(std::move(view)),
+      previous_(std::move(previous)),
+      newest_(previous_ ? previous_->newest_ : view_->revision),
+      compacted_(previous_ ? previous_->compacted_ : view_->compacted) {}
 
 Base Group::base() const {
   return Base{.database = &database_,
@@ -10,6 +35,7 @@ Base Group::base() const {
               .in_flight = previous_ ? &previous_->overlay_ : nullptr,
               .open = &overlay_,
               .newest = newest_,
+              .compacted = compacted_,
               .lease_exists = {}};
 }
 
@@ -46,6 +72,7 @@ Status Group::move_to_history(rocksdb::WriteBatch& batch, const Change& first, b
 Status Group::add_key(rocksdb::WriteBatch& batch, const Change& first, const Change& last) {
   bool in_cur = false;
   BENNU_TRY(move_to_history(batch, first, in_cur));
+  BENNU_TRY(add_lease_keys(batch, first, last));
   auto* const cur = database_.family(Family::kCur);
   rocksdb::Status status;
   if (last.type == EventType::kPut) {
@@ -61,9 +88,41 @@ Status Group::add_key(rocksdb::WriteBatch& batch, const Change& first, const Cha
   return status.ok() ? Status{} : to_error(status, "cannot build a batch");
 }
 
-Status Group::absorb(Evaluation& evaluation) {
+Status Group::add_lease_keys(rocksdb::WriteBatch& batch, const Change& first, const Change& last) {
+  const std::int64_t before = first.before ? first.before->lease : 0;
+  const std::int64_t after = last.type == EventType::kPut ? last.after.lease : 0;
+  if (before == after) return {};
+  auto* const family = database_.family(Family::kLease);
+  rocksdb::Status status;
+  if (before != 0) status = batch.Delete(family, lease_key_key(before, first.key));
+  if (status.ok() && after != 0) status = batch.Put(family, lease_key_key(after, first.key), {});
+  return status.ok() ? Status{} : to_error(status, "cannot build a batch");
+}
+
+void Group::add_side_effects(const SideEffects& side) {
+  for (const auto& lease : side.leases) {
+    const std::string key = lease_record_key(lease.id.value);
+    auto* const family = database_.family(Family::kLease);
+    if (lease.times) {
+      batch_.Put(family, key, encode(*lease.times)).PermitUncheckedError();
+    } else {
+      batch_.Delete(family, key).PermitUncheckedError();
+    }
+  }
+  if (side.compacted) {
+    compacted_ = *side.compacted;
+    const auto value = be64_key(static_cast<std::uint64_t>(compacted_.value));
+    batch_.Put(database_.family(Family::kMeta), rocksdb::Slice(meta::kCompacted), value)
+        .PermitUncheckedError();
+  }
+}
+
+Status Group::absorb(Evaluation& evaluation, WatchHub::Wants wants) {
   auto& changes = evaluation.changes();
-  if (changes.empty()) return {};
+  if (changes.empty()) {
+    add_side_effects(evaluation.side());
+    return {};
+  }
   // The first and last change of each key. Most requests change one key once.
   std::map<std::string_view, std::pair<std::size_t, std::size_t>> keys;
   for (std::size_t i = 0; i < changes.size(); ++i) {
@@ -86,15 +145,22 @@ Status Group::absorb(Evaluation& evaluation) {
     ChangeView view{.type = change.type,
                     .key = change.key,
                     .previous_mod = change.before ? change.before->mod : 0,
-                    .superseded = std::nullopt};
-    if (change.type == EventType::kPut && keys.find(change.key)->second.second != i) {
-      view.superseded = change.after.view();
-    }
+                    .superseded = keys.find(change.key)->second.second != i,
+                    .record = change.after.view()};
     append_change(listed, view);
   }
   newest_ = newest_.next();
-  append_log_entry(log_, newest_.value, 0, changes.size(), listed);
+  append_log_entry(log_, newest_.value, {}, changes.size(), listed);
   overlay_.absorb(std::move(evaluation.overlay()));
+  add_side_effects(evaluation.side());
+  if (!wants.changes) {
+    recent_.clear();
+    return {};
+  }
+  ChangeBlock block{.revision = newest_, .changes = {}, .last = true, .with_prev = wants.prev};
+  for (const Change& change : changes)
+    block.changes.push_back(to_event(change, newest_, wants.prev));
+  recent_.push_back(std::move(block));
   return {};
 }
 

@@ -17,22 +17,21 @@
 #include "base/result.hpp"
 #include "kv/embedded/evaluation.hpp"
 #include "kv/embedded/view.hpp"
+#include "kv/embedded/watch_hub.hpp"
 
 namespace bennu::kv::embedded {
 
 class Group {
  public:
-  Group(const Database& database, std::shared_ptr<const View> view, std::shared_ptr<Group> previous,
-        Revision newest)
-      : database_(database),
-        view_(std::move(view)),
-        previous_(std::move(previous)),
-        newest_(newest) {}
+  /// `previous`: the group that is in flight, or null.
+  Group(const Database& database, std::shared_ptr<const View> view,
+        std::shared_ptr<Group> previous);
 
   /// What the next request of this group sees.
   [[nodiscard]] Base base() const;
-  /// Takes over what a request decided. Errors: what reading reports; the request then fails alone.
-  [[nodiscard]] Status absorb(Evaluation& evaluation);
+  /// Takes over what a request decided; keeps the events for watchers if `wants` says so. Errors:
+  /// what reading reports; the request then fails alone.
+  [[nodiscard]] Status absorb(Evaluation& evaluation, WatchHub::Wants wants);
   /// Adds the log record. Nothing may be absorbed afterwards.
   void seal();
 
@@ -40,6 +39,9 @@ class Group {
   [[nodiscard]] std::size_t size_bytes() const { return batch_.GetDataSize() + log_.size(); }
   [[nodiscard]] rocksdb::WriteBatch& batch() { return batch_; }
   [[nodiscard]] Revision newest() const { return newest_; }
+  [[nodiscard]] Revision compacted() const { return compacted_; }
+  /// The changes kept for watchers: whole revisions that end at the newest.
+  [[nodiscard]] std::vector<ChangeBlock> take_recent() { return std::move(recent_); }
   /// Lets go of the view and the group before this one: nothing is evaluated here any more.
   void release() {
     previous_.reset();
@@ -52,6 +54,9 @@ class Group {
   [[nodiscard]] const Status& wait() const;
 
  private:
+  void add_side_effects(const SideEffects& side);
+  [[nodiscard]] Status add_lease_keys(rocksdb::WriteBatch& batch, const Change& first,
+                                      const Change& last);
   [[nodiscard]] Status add_key(rocksdb::WriteBatch& batch, const Change& first, const Change& last);
   [[nodiscard]] Status move_to_history(rocksdb::WriteBatch& batch, const Change& first,
                                        bool& in_cur);
@@ -61,7 +66,9 @@ class Group {
   std::shared_ptr<const View> view_;
   std::shared_ptr<Group> previous_;
   Revision newest_;
+  Revision compacted_;
   Overlay overlay_;
+  std::vector<ChangeBlock> recent_;
   rocksdb::WriteBatch batch_;
   std::string log_;
   Status outcome_;

@@ -9,16 +9,6 @@
 namespace bennu::kv::embedded {
 namespace {
 
-Result<std::optional<std::int64_t>> read_meta(const Database& database, std::string_view key) {
-  std::string value;
-  const auto status =
-      database.db().Get({}, database.family(Family::kMeta), rocksdb::Slice(key), &value);
-  if (status.IsNotFound()) return std::optional<std::int64_t>{};
-  if (!status.ok()) return to_error(status, "cannot read the store's state");
-  if (value.size() != 8) return corrupt_record("meta", key);
-  return std::optional(static_cast<std::int64_t>(read_be64(value)));
-}
-
 Result<std::int64_t> last_logged(const Database& database) {
   const std::unique_ptr<rocksdb::Iterator> it(
       database.db().NewIterator({}, database.family(Family::kLog)));
@@ -46,6 +36,16 @@ Result<StageTable> read_stages(const Database& database) {
 }
 
 }  // namespace
+
+Result<std::optional<std::int64_t>> read_meta(const Database& database, std::string_view key) {
+  std::string value;
+  const auto status =
+      database.db().Get({}, database.family(Family::kMeta), rocksdb::Slice(key), &value);
+  if (status.IsNotFound()) return std::optional<std::int64_t>{};
+  if (!status.ok()) return to_error(status, "cannot read the store's state");
+  if (value.size() != 8) return corrupt_record("meta", key);
+  return std::optional(static_cast<std::int64_t>(read_be64(value)));
+}
 
 Status initialise(Database& database, Revision initial) {
   BENNU_ASSIGN(const auto existing, read_meta(database, meta::kInitial));

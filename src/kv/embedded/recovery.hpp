@@ -7,6 +7,8 @@
 // Source own design, docs/formats/rocksdb.md.
 
 #include <memory>
+#include <optional>
+#include <string_view>
 
 #include "base/result.hpp"
 #include "kv/embedded/database.hpp"
@@ -18,8 +20,13 @@ namespace bennu::kv::embedded {
 namespace meta {
 inline constexpr std::string_view kInitial = "initial";      ///< be64: the revision it began with
 inline constexpr std::string_view kCompacted = "compacted";  ///< be64; absent: 0
+inline constexpr std::string_view kReclaimed = "reclaimed";  ///< be64: compaction is done to here
 inline constexpr std::string_view kStagePrefix = "stage/";   ///< + be64 id -> be64 revision
 }  // namespace meta
+
+/// A be64 of the meta family; nothing if it is absent.
+[[nodiscard]] Result<std::optional<std::int64_t>> read_meta(const Database& database,
+                                                            std::string_view key);
 
 /// Writes the first record of a new store. Does nothing if there is one.
 [[nodiscard]] Status initialise(Database& database, Revision initial);

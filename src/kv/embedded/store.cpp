@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "kv/embedded/hash.hpp"
 #include "kv/embedded/recovery.hpp"
 #include "kv/embedded/stage.hpp"
 #include "kv/errors.hpp"
@@ -19,8 +20,12 @@ Result<std::unique_ptr<Store>> open_embedded(const EngineOptions& options) {
 namespace embedded {
 namespace {
 
-Error not_yet(std::string_view what) {
-  return make_error(Code::kUnimplemented, fmt::format("this engine has no {}", what));
+const env::Clock& clock_of(const EngineOptions& options) {
+  return options.clock != nullptr ? *options.clock : env::system_clock();
+}
+
+env::Random& random_of(const EngineOptions& options) {
+  return options.random != nullptr ? *options.random : env::system_random();
 }
 
 // Whether a request reads at a revision of its own choice, which may still be pending.
@@ -45,14 +50,35 @@ Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::open(const EngineOptions& 
                                              .memory_budget_bytes = options.memory_budget_bytes}));
   if (!options.read_only) BENNU_TRY(initialise(*database, options.initial_revision));
   BENNU_ASSIGN(auto view, recover(*database));
-  return std::unique_ptr<EmbeddedStore>(
-      new EmbeddedStore(std::move(database), std::move(view), options.read_only));
+  std::unique_ptr<EmbeddedStore> store(
+      new EmbeddedStore(options, std::move(database), std::move(view)));
+  BENNU_TRY(Leases::restore(*store->database_, store->lease_table_));
+  if (!options.read_only) {
+    store->leases_.start();
+    store->reclaimer_.start();
+  }
+  return store;
 }
 
-EmbeddedStore::EmbeddedStore(std::unique_ptr<Database> database, std::shared_ptr<const View> view,
-                             bool read_only)
-    : database_(std::move(database)), read_only_(read_only), writer_(*database_, published_) {
-  published_.set(std::move(view));
+EmbeddedStore::EmbeddedStore(const EngineOptions& options, std::unique_ptr<Database> database,
+                             std::shared_ptr<const View> view)
+    : database_(std::move(database)),
+      published_(std::move(view)),
+      read_only_(options.read_only),
+      source_(*database_, published_),
+      watches_(source_, clock_of(options), {}),
+      lease_table_(clock_of(options), random_of(options)),
+      reclaimer_(*database_, published_),
+      writer_(*database_, published_,
+              {.lease_exists = [this](LeaseId id) { return lease_table_.contains(id); },
+               .watches = &watches_,
+               .compacted = [this] { reclaimer_.wake(); }}),
+      leases_(*database_, published_, writer_, lease_table_) {}
+
+EmbeddedStore::~EmbeddedStore() {
+  watches_.close();
+  leases_.stop();
+  reclaimer_.stop();
 }
 
 Status EmbeddedStore::check_writable() const {
@@ -69,8 +95,7 @@ Capabilities EmbeddedStore::capabilities() const {
 Result<RangeResponse> EmbeddedStore::range(const RangeRequest& request) {
   BENNU_TRY(validate(request));
   const auto view = published_.get();
-  Evaluation evaluation(
-      Base{.database = database_.get(), .view = view.get(), .newest = view->revision});
+  Evaluation evaluation(reading(*database_, *view));
   return evaluation.range(request);
 }
 
@@ -116,8 +141,7 @@ Result<TxnResponse> EmbeddedStore::txn(const TxnRequest& request) {
   BENNU_TRY(validate(request));
   if (is_read_only(request)) {
     const auto view = published_.get();
-    Evaluation evaluation(
-        Base{.database = database_.get(), .view = view.get(), .newest = view->revision});
+    Evaluation evaluation(reading(*database_, *view));
     return evaluation.txn(request);
   }
   BENNU_TRY(check_writable());
@@ -135,20 +159,55 @@ Result<std::unique_ptr<StagedTxn>> EmbeddedStore::stage() {
   return std::unique_ptr<StagedTxn>(std::make_unique<Stage>(writer_));
 }
 
-Result<Revision> EmbeddedStore::compact(Revision, bool) { return not_yet("compaction"); }
-Result<HashResponse> EmbeddedStore::hash(Revision) { return not_yet("hash"); }
-Result<std::unique_ptr<WatchStream>> EmbeddedStore::watch() { return not_yet("watches"); }
-Result<LeaseGrantResponse> EmbeddedStore::lease_grant(const LeaseGrantRequest&) {
-  return not_yet("leases");
+Result<Revision> EmbeddedStore::compact(Revision revision, bool physical) {
+  BENNU_TRY(check_writable());
+  Revision newest;
+  BENNU_TRY(writer_.execute([&](Evaluation& evaluation) -> Status {
+    const Base& base = evaluation.base();
+    if (revision <= base.compacted) return errors::compacted();
+    if (revision > base.newest) return errors::future_revision();
+    evaluation.side().compacted = revision;
+    newest = base.newest;
+    return {};
+  }));
+  if (physical) BENNU_TRY(reclaimer_.wait_until(revision, true));
+  return newest;
 }
-Result<Revision> EmbeddedStore::lease_revoke(LeaseId) { return not_yet("leases"); }
-Result<LeaseKeepAliveResponse> EmbeddedStore::lease_keep_alive(LeaseId) {
-  return not_yet("leases");
+
+Result<HashResponse> EmbeddedStore::hash(Revision revision) {
+  const auto view = published_.get();
+  if (revision > view->revision) return errors::future_revision();
+  if (revision.value > 0 && revision < view->compacted) return errors::compacted();
+  const Revision at = revision.value > 0 ? revision : view->revision;
+  BENNU_ASSIGN(const std::uint64_t hash, hash_state(*database_, *view, at));
+  return HashResponse{.revision = view->revision,
+                      .hash_revision = at,
+                      .compact_revision = view->compacted,
+                      .hash = hash};
 }
-Result<LeaseTimeToLiveResponse> EmbeddedStore::lease_time_to_live(LeaseId, bool) {
-  return not_yet("leases");
+
+Result<std::unique_ptr<WatchStream>> EmbeddedStore::watch() { return watches_.open(); }
+
+Result<LeaseGrantResponse> EmbeddedStore::lease_grant(const LeaseGrantRequest& request) {
+  BENNU_TRY(check_writable());
+  return leases_.grant(request);
 }
-Result<LeasesResponse> EmbeddedStore::leases() { return not_yet("leases"); }
+
+Result<Revision> EmbeddedStore::lease_revoke(LeaseId id) {
+  BENNU_TRY(check_writable());
+  return leases_.revoke(id);
+}
+
+Result<LeaseKeepAliveResponse> EmbeddedStore::lease_keep_alive(LeaseId id) {
+  BENNU_TRY(check_writable());
+  return leases_.keep_alive(id);
+}
+
+Result<LeaseTimeToLiveResponse> EmbeddedStore::lease_time_to_live(LeaseId id, bool with_keys) {
+  return leases_.time_to_live(id, with_keys);
+}
+
+Result<LeasesResponse> EmbeddedStore::leases() { return leases_.list(); }
 
 }  // namespace embedded
 }  // namespace bennu::kv

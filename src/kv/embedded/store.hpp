@@ -12,7 +12,12 @@
 
 #include "kv/embedded/database.hpp"
 #include "kv/embedded/engine.hpp"
+#include "kv/embedded/lease_table.hpp"
+#include "kv/embedded/leases.hpp"
+#include "kv/embedded/log_source.hpp"
+#include "kv/embedded/reclaimer.hpp"
 #include "kv/embedded/view.hpp"
+#include "kv/embedded/watch_hub.hpp"
 #include "kv/embedded/writer.hpp"
 #include "kv/store.hpp"
 
@@ -22,6 +27,8 @@ class EmbeddedStore final : public Store {
  public:
   /// Opens what `options` name. Errors: see open_embedded.
   [[nodiscard]] static Result<std::unique_ptr<EmbeddedStore>> open(const EngineOptions& options);
+
+  ~EmbeddedStore() override;
 
   [[nodiscard]] Capabilities capabilities() const override;
   [[nodiscard]] Result<RangeResponse> range(const RangeRequest& request) override;
@@ -43,14 +50,20 @@ class EmbeddedStore final : public Store {
   [[nodiscard]] Result<LeasesResponse> leases() override;
 
  private:
-  EmbeddedStore(std::unique_ptr<Database> database, std::shared_ptr<const View> view,
-                bool read_only);
+  EmbeddedStore(const EngineOptions& options, std::unique_ptr<Database> database,
+                std::shared_ptr<const View> view);
   [[nodiscard]] Status check_writable() const;
 
   std::unique_ptr<Database> database_;
   PublishedView published_;
   const bool read_only_;
+  // In the order of their needs: each uses those above it.
+  LogSource source_;
+  WatchHub watches_;
+  LeaseTable lease_table_;
+  Reclaimer reclaimer_;
   Writer writer_;
+  Leases leases_;
 };
 
 }  // namespace bennu::kv::embedded

@@ -37,6 +37,7 @@ struct View {
 
 class PublishedView {
  public:
+  explicit PublishedView(std::shared_ptr<const View> first) : view_(std::move(first)) {}
   [[nodiscard]] std::shared_ptr<const View> get() { return *view_.lock(); }
   void set(std::shared_ptr<const View> view) {
     // The old view may be released here, with its snapshot: not under the lock.

@@ -2,8 +2,8 @@
 
 namespace bennu::kv::embedded {
 
-Writer::Writer(const Database& database, PublishedView& published)
-    : database_(database), published_(published) {}
+Writer::Writer(const Database& database, PublishedView& published, Hooks hooks)
+    : database_(database), published_(published), hooks_(std::move(hooks)) {}
 
 Result<Writer::Joined> Writer::join(const std::function<Status(Evaluation&)>& evaluate,
                                     bool alone) {
@@ -16,18 +16,21 @@ Result<Writer::Joined> Writer::join(const std::function<Status(Evaluation&)>& ev
   if (failed_) return *failed_;
   Joined joined;
   if (!open_) {
-    const auto view = published_.get();
-    open_ = std::make_shared<Group>(database_, view, in_flight_,
-                                    in_flight_ ? in_flight_->newest() : view->revision);
+    open_ = std::make_shared<Group>(database_, published_.get(), in_flight_);
     open_requests_ = 0;
     closed_to_joins_ = alone;
     joined.leads = true;
   }
   ++open_requests_;
   joined.group = open_;
-  Evaluation evaluation(open_->base());
+  Base base = open_->base();
+  base.lease_exists = hooks_.lease_exists;
+  Evaluation evaluation(std::move(base));
   joined.evaluated = evaluate(evaluation);
-  if (joined.evaluated) joined.evaluated = open_->absorb(evaluation);
+  if (joined.evaluated) {
+    joined.evaluated = open_->absorb(
+        evaluation, hooks_.watches != nullptr ? hooks_.watches->wants() : WatchHub::Wants{});
+  }
   return joined;
 }
 
@@ -82,13 +85,18 @@ Status Writer::write(Group& group) {
   return error;
 }
 
-void Writer::publish(const Group& group) {
+void Writer::publish(Group& group) {
   const auto old = published_.get();
-  if (group.newest() == old->revision) return;
+  if (group.empty()) return;
   auto view = std::make_shared<View>(*old);
   view->revision = group.newest();
+  view->compacted = group.compacted();
   view->snapshot = database_.snapshot();
   published_.set(std::move(view));
+  if (group.newest() != old->revision && hooks_.watches != nullptr) {
+    hooks_.watches->publish(group.newest(), group.take_recent());
+  }
+  if (group.compacted() != old->compacted && hooks_.compacted) hooks_.compacted();
 }
 
 }  // namespace bennu::kv::embedded

@@ -29,7 +29,14 @@ class Writer {
   static constexpr std::size_t kMaxGroupRequests = 1024;
   static constexpr std::size_t kMaxGroupBytes = 8UL << 20;
 
-  Writer(const Database& database, PublishedView& published);
+  struct Hooks {
+    std::function<bool(LeaseId)> lease_exists;
+    WatchHub* watches = nullptr;  ///< told of every revision; may be null
+    /// Called after a compaction was published.
+    std::function<void()> compacted;
+  };
+
+  Writer(const Database& database, PublishedView& published, Hooks hooks);
 
   /// Runs `evaluate` at its place in the order of writes and returns when its changes (and all that
   /// it saw) are durable and published. With `alone`, nothing is pending while it runs.
@@ -45,10 +52,11 @@ class Writer {
   [[nodiscard]] Result<Joined> join(const std::function<Status(Evaluation&)>& evaluate, bool alone);
   void lead(const std::shared_ptr<Group>& group);
   [[nodiscard]] Status write(Group& group);
-  void publish(const Group& group);
+  void publish(Group& group);
 
   const Database& database_;
   PublishedView& published_;
+  const Hooks hooks_;
 
   std::mutex mutex_;
   std::condition_variable group_left_;
