@@ -40,13 +40,14 @@ using Status = Result<void>;
 #define BENNU_CONCAT_INNER(a, b) a##b
 #define BENNU_CONCAT(a, b) BENNU_CONCAT_INNER(a, b)
 
+#define BENNU_TRY_INNER(temporary, ...)                                                  \
+  do {                                                                                   \
+    if (auto temporary = (__VA_ARGS__); !temporary) return std::move(temporary).error(); \
+  } while (false)
+
 /// Evaluates a Result and returns its error from the enclosing function, which must return a
 /// Result.
-#define BENNU_TRY(...)                                            \
-  do {                                                            \
-    if (auto bennu_try_result = (__VA_ARGS__); !bennu_try_result) \
-      return std::move(bennu_try_result).error();                 \
-  } while (false)
+#define BENNU_TRY(...) BENNU_TRY_INNER(BENNU_CONCAT(bennu_try_, __COUNTER__), __VA_ARGS__)
 
 #define BENNU_ASSIGN_INNER(temporary, declaration, ...) \
   auto temporary = (__VA_ARGS__);                       \
@@ -56,4 +57,4 @@ using Status = Result<void>;
 /// `BENNU_ASSIGN(auto x, expr)`: as BENNU_TRY, and the value is moved into the declaration or
 /// lvalue.
 #define BENNU_ASSIGN(declaration, ...) \
-  BENNU_ASSIGN_INNER(BENNU_CONCAT(bennu_result_, __LINE__), declaration, __VA_ARGS__)
+  BENNU_ASSIGN_INNER(BENNU_CONCAT(bennu_result_, __COUNTER__), declaration, __VA_ARGS__)
