@@ -5,7 +5,7 @@
 #include <random>
 
 #include "sync/json_node.hpp"
-#include "sync/mapping_for_tests.hpp"
+#include "sync/testing/mapping_fixture.hpp"
 
 namespace bennu::sync {
 namespace {

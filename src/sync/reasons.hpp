@@ -23,5 +23,22 @@ inline constexpr Reason kNoAge =
     "sync.no_age";  ///< kFailedPrecondition: the `age` program is missing
 inline constexpr Reason kNotARecipient =
     "sync.not_a_recipient";  ///< kPermissionDenied: this identity opens no data key
+/// kFailedPrecondition: KV and Git both changed since the base. The message names the keys.
+inline constexpr Reason kBothChanged = "sync.both_changed";
+/// kFailedPrecondition: this store was never equal to that repository, which already holds commits.
+inline constexpr Reason kNoBase = "sync.no_base";
+/// kFailedPrecondition: the base belongs to another store's history.
+inline constexpr Reason kForeignLineage = "sync.foreign_lineage";
+/// kFailedPrecondition: the branch has commits of our lineage that this store does not know: it is
+/// an older copy.
+inline constexpr Reason kRewound = "sync.rewound";
+/// kFailedPrecondition: the base commit is no longer in the branch's history.
+inline constexpr Reason kBaseRewritten = "sync.base_rewritten";
+/// kFailedPrecondition: more deletions than the budget; a confirmed plan is needed.
+inline constexpr Reason kDeleteBudget = "sync.delete_budget";
+/// kAborted: a plan no longer fits what it was made from.
+inline constexpr Reason kPlanMoved = "sync.plan_moved";
+/// kFailedPrecondition: a restore was interrupted; only `restore` may go on here.
+inline constexpr Reason kUnfinishedRestore = "sync.unfinished_restore";
 
 }  // namespace bennu::sync::reason

@@ -1,0 +1,292 @@
+#include <fmt/format.h>
+
+#include <fstream>
+#include <iterator>
+#include <memory>
+
+#include "base/bytes.hpp"
+#include "cli/app.hpp"
+#include "cli/session.hpp"
+#include "kv/audit.hpp"
+#include "sync/base_record.hpp"
+
+namespace bennu::cli {
+namespace {
+
+using nlohmann::json;
+
+// Bytes as JSON: a string where it is UTF-8, else {"base64": …} is avoided in favour of hex, which
+// people can read.
+json bytes_json(std::string_view bytes) {
+  if (is_utf8(bytes)) return std::string(bytes);
+  return {{"hex", to_hex(bytes)}};
+}
+
+json kv_json(const kv::KeyValue& kv, bool with_value) {
+  json out = {{"key", bytes_json(kv.key)},
+              {"create_revision", kv.create_revision.value},
+              {"mod_revision", kv.mod_revision.value},
+              {"version", kv.version},
+              {"lease", kv.lease.value}};
+  if (with_value) out["value"] = bytes_json(kv.value);
+  return out;
+}
+
+struct GetOptions {
+  std::string key;
+  std::int64_t revision = 0;
+};
+
+Result<int> get(const Context& context, const GetOptions& options) {
+  BENNU_ASSIGN(auto session, ReadSession::open(context));
+  BENNU_ASSIGN(const auto answer, session.reader().range({.range = {.key = options.key},
+                                                          .revision = Revision{options.revision}}));
+  if (answer.kvs.empty()) {
+    return make_error(Code::kNotFound,
+                      fmt::format("there is no key {}; `bennu kv ls PREFIX` lists what there is",
+                                  printable(options.key)));
+  }
+  if (context.out.json()) {
+    context.out.result(kv_json(answer.kvs[0], true), "");
+  } else {
+    context.out.raw(answer.kvs[0].value);
+    if (context.out.colours()) context.out.raw("\n");
+  }
+  return kExitDone;
+}
+
+struct ListOptions {
+  std::string prefix;
+  std::int64_t revision = 0;
+  std::int64_t limit = 0;
+  bool values = false;
+  bool count = false;
+};
+
+Result<int> list(const Context& context, const ListOptions& options) {
+  BENNU_ASSIGN(auto session, ReadSession::open(context));
+  BENNU_ASSIGN(const auto answer, session.reader().range({.range = kv::prefix_range(options.prefix),
+                                                          .limit = options.limit,
+                                                          .revision = Revision{options.revision},
+                                                          .keys_only = !options.values,
+                                                          .count_only = options.count}));
+  json items = json::array();
+  std::string text;
+  for (const kv::KeyValue& kv : answer.kvs) {
+    if (context.out.json()) {
+      items.push_back(kv_json(kv, options.values));
+    } else {
+      text += printable(kv.key, kv.key.size());
+      if (options.values) text += "\t" + printable(kv.value, kv.value.size());
+      text += "\n";
+    }
+  }
+  if (options.count) text = fmt::format("{}\n", answer.count);
+  if (answer.more)
+    context.out.note(fmt::format("{} of {} keys shown", answer.kvs.size(), answer.count));
+  context.out.result(
+      {{"revision", answer.revision.value}, {"count", answer.count}, {"items", items}}, text);
+  return kExitDone;
+}
+
+struct PutOptions {
+  std::string key;
+  std::string value;
+  std::string file;
+};
+
+Result<std::string> value_of(const PutOptions& options) {
+  if (options.file.empty()) return options.value;
+  std::ifstream in(options.file == "-" ? "/dev/stdin" : options.file, std::ios::binary);
+  if (!in) return make_error(Code::kNotFound, fmt::format("cannot read {}", options.file));
+  return std::string{std::istreambuf_iterator<char>(in), {}};
+}
+
+Status refuse_local(std::string_view key) {
+  if (!key.starts_with("/_bennu/")) return {};
+  return make_error(
+      Code::kPermissionDenied,
+      fmt::format("{} is Bennu's own; use `restore`, `import` or `secret` to change it",
+                  printable(key)));
+}
+
+// One audited transaction.
+Result<kv::TxnResponse> change(WriteSession& session, kv::Op op, std::string_view name,
+                               const std::string& summary) {
+  BENNU_ASSIGN(auto audit, session.audit_put(name, summary));
+  kv::TxnRequest request;
+  request.success.push_back(std::move(op));
+  request.success.push_back(std::move(audit));
+  return session.store().txn(request);
+}
+
+Result<int> put(const Context& context, const PutOptions& options) {
+  BENNU_TRY(refuse_local(options.key));
+  BENNU_ASSIGN(std::string value, value_of(options));
+  BENNU_ASSIGN(auto session, WriteSession::open(context));
+  BENNU_ASSIGN(
+      const auto answer,
+      change(session, kv::Op{kv::PutRequest{.key = options.key, .value = std::move(value)}},
+             "kv.put", fmt::format("kv put {}", printable(options.key))));
+  context.out.result(
+      {{"revision", answer.revision.value}},
+      fmt::format("{} stored at revision {}", printable(options.key), answer.revision.value));
+  return kExitDone;
+}
+
+struct DeleteOptions {
+  std::string key;
+  bool prefix = false;
+};
+
+Result<int> del(const Context& context, const DeleteOptions& options) {
+  BENNU_TRY(refuse_local(options.key));
+  const kv::KeyRange range =
+      options.prefix ? kv::prefix_range(options.key) : kv::KeyRange{.key = options.key};
+  if (options.prefix && contains(range, "/_bennu/local/")) {
+    return make_error(Code::kPermissionDenied,
+                      "this prefix holds Bennu's own keys; name a narrower one");
+  }
+  BENNU_ASSIGN(auto session, WriteSession::open(context));
+  if (options.prefix && !context.options.yes) {
+    BENNU_ASSIGN(const auto found, session.store().range({.range = range, .count_only = true}));
+    return make_error(Code::kFailedPrecondition,
+                      fmt::format("{} keys would be deleted; add --yes to do it", found.count));
+  }
+  BENNU_ASSIGN(const auto answer,
+               change(session, kv::Op{kv::DeleteRangeRequest{.range = range}}, "kv.del",
+                      fmt::format("kv del {}", printable(options.key))));
+  const auto deleted = std::get<kv::DeleteRangeResponse>(answer.responses[0].response).deleted;
+  if (deleted == 0)
+    return make_error(Code::kNotFound, fmt::format("there is no key {}", printable(options.key)));
+  context.out.result({{"revision", answer.revision.value}, {"deleted", deleted}},
+                     fmt::format("{} deleted at revision {}", deleted, answer.revision.value));
+  return kExitDone;
+}
+
+Result<int> history(const Context& context, const std::string& key) {
+  BENNU_ASSIGN(auto session, WriteSession::open(context));
+  BENNU_ASSIGN(auto stream, session.store().watch());
+  BENNU_ASSIGN(const auto now, session.store().range({.range = {.key = key}, .count_only = true}));
+  Revision from{1};
+  json items = json::array();
+  std::vector<std::vector<std::string>> rows = {{"REVISION", "CHANGE", "VERSION", "VALUE"}};
+  Revision compacted;
+  BENNU_TRY(stream->create({.range = {.key = key}, .start_revision = from}));
+  bool synced = false;
+  while (!synced) {
+    BENNU_ASSIGN(const auto response, stream->next(std::chrono::milliseconds{2000}));
+    if (!response) break;
+    if (response->kind == kv::WatchResponse::Kind::kCanceled) {
+      compacted = response->compact_revision;
+      if (compacted.value == 0) break;
+      BENNU_TRY(stream->create({.range = {.key = key}, .start_revision = compacted.next()}));
+      continue;
+    }
+    if (response->kind == kv::WatchResponse::Kind::kCreated) BENNU_TRY(stream->request_progress());
+    if (response->kind == kv::WatchResponse::Kind::kProgress)
+      synced = response->revision >= now.revision;
+    for (const kv::Event& event : response->events) {
+      const bool put_event = event.type == kv::EventType::kPut;
+      json item = kv_json(event.kv, put_event);
+      item["type"] = put_event ? "put" : "delete";
+      items.push_back(item);
+      rows.push_back({std::to_string(event.kv.mod_revision.value), put_event ? "put" : "delete",
+                      std::to_string(event.kv.version), printable(event.kv.value, 60)});
+    }
+  }
+  if (compacted.value != 0)
+    context.out.note(fmt::format("history before revision {} is compacted; `bennu log` has it",
+                                 compacted.value));
+  context.out.result(
+      {{"revision", now.revision.value}, {"compacted", compacted.value}, {"items", items}},
+      table(rows));
+  return kExitDone;
+}
+
+Result<int> compact(const Context& context, std::int64_t revision) {
+  BENNU_ASSIGN(auto session, WriteSession::open(context));
+  BENNU_ASSIGN(const auto state, sync::read_sync_state(session.store()));
+  if (state.base && Revision{revision} > state.base->revision) {
+    return make_error(
+        Code::kFailedPrecondition,
+        fmt::format("revision {} is not exported yet (the base is at {}): run `bennu export` first",
+                    revision, state.base->revision.value));
+  }
+  BENNU_ASSIGN(const auto newest, session.store().compact(Revision{revision}, true));
+  context.out.result({{"revision", newest.value}, {"compacted", revision}},
+                     fmt::format("history below revision {} is gone", revision));
+  return kExitDone;
+}
+
+Result<int> hash(const Context& context, std::int64_t revision) {
+  BENNU_ASSIGN(auto session, WriteSession::open(context));
+  BENNU_ASSIGN(const auto answer, session.store().hash(Revision{revision}));
+  const std::string hex = fmt::format("{:016x}", answer.hash);
+  context.out.result({{"hash", hex},
+                      {"hash_revision", answer.hash_revision.value},
+                      {"compact_revision", answer.compact_revision.value},
+                      {"revision", answer.revision.value}},
+                     hex);
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_kv_commands(Registry& registry) {
+  CLI::App* kv = registry.group("kv", "Read and change single keys");
+
+  auto get_options = std::make_shared<GetOptions>();
+  auto* get_cmd = registry.add(*kv, "get", "Print the value of a key",
+                               "bennu kv get /net/users/1/status --data net",
+                               [get_options](const Context& c) { return get(c, *get_options); });
+  get_cmd->add_option("KEY", get_options->key, "The key")->required();
+  get_cmd->add_option("--rev", get_options->revision, "At this revision instead of the newest");
+
+  auto list_options = std::make_shared<ListOptions>();
+  auto* list_cmd =
+      registry.add(*kv, "ls", "List keys by prefix", "bennu kv ls /net/users/ --values --data net",
+                   [list_options](const Context& c) { return list(c, *list_options); });
+  list_cmd->add_option("PREFIX", list_options->prefix, "Only keys that begin with this");
+  list_cmd->add_option("--rev", list_options->revision, "At this revision instead of the newest");
+  list_cmd->add_option("--limit", list_options->limit, "At most this many")
+      ->check(CLI::NonNegativeNumber);
+  list_cmd->add_flag("--values", list_options->values, "Show the values too");
+  list_cmd->add_flag("--count", list_options->count, "Only count");
+
+  auto put_options = std::make_shared<PutOptions>();
+  auto* put_cmd = registry.add(*kv, "put", "Store a value", "bennu kv put /motd 'hello' --data net",
+                               [put_options](const Context& c) { return put(c, *put_options); });
+  put_cmd->add_option("KEY", put_options->key, "The key")->required();
+  auto* value = put_cmd->add_option("VALUE", put_options->value, "The value");
+  put_cmd->add_option("--file", put_options->file, "Read the value from this file (- is stdin)")
+      ->excludes(value);
+
+  auto delete_options = std::make_shared<DeleteOptions>();
+  auto* delete_cmd =
+      registry.add(*kv, "del", "Delete a key or a prefix", "bennu kv del /motd --data net",
+                   [delete_options](const Context& c) { return del(c, *delete_options); });
+  delete_cmd->add_option("KEY", delete_options->key, "The key")->required();
+  delete_cmd->add_flag("--prefix", delete_options->prefix,
+                       "Every key that begins with KEY (needs --yes)");
+
+  auto key = std::make_shared<std::string>();
+  auto* history_cmd = registry.add(*kv, "history", "Every change of a key that is not compacted",
+                                   "bennu kv history /motd --data net",
+                                   [key](const Context& c) { return history(c, *key); });
+  history_cmd->add_option("KEY", *key, "The key")->required();
+
+  auto revision = std::make_shared<std::int64_t>(0);
+  auto* compact_cmd = registry.add(*kv, "compact", "Give up history below a revision",
+                                   "bennu kv compact 1000 --data net",
+                                   [revision](const Context& c) { return compact(c, *revision); });
+  compact_cmd->add_option("REVISION", *revision, "The oldest revision to keep")->required();
+
+  auto hash_revision = std::make_shared<std::int64_t>(0);
+  auto* hash_cmd =
+      registry.add(*kv, "hash", "A hash of the whole state", "bennu kv hash --data net",
+                   [hash_revision](const Context& c) { return hash(c, *hash_revision); });
+  hash_cmd->add_option("--rev", *hash_revision, "At this revision instead of the newest");
+}
+
+}  // namespace bennu::cli

@@ -1,0 +1,131 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/app.hpp"
+#include "cli/session.hpp"
+#include "sync/age_keys.hpp"
+#include "sync/mapping.hpp"
+#include "sync/state_tree.hpp"
+
+namespace bennu::cli {
+namespace {
+
+using nlohmann::json;
+
+std::string record_key(std::string_view path) {
+  return std::string(sync::kFileRecordPrefix) + std::string(path);
+}
+
+struct InitOptions {
+  std::vector<std::string> recipients;
+  std::string offline;
+};
+
+// Two recipients: those given, or two new identities, one of which belongs somewhere safe.
+Result<std::vector<sync::Recipient>> choose_recipients(const Context& context,
+                                                       const sync::Link& link,
+                                                       const InitOptions& options) {
+  std::vector<sync::Recipient> recipients;
+  if (!options.recipients.empty()) {
+    for (const std::string& key : options.recipients) recipients.push_back({.key = key});
+    return recipients;
+  }
+  const std::string offline =
+      options.offline.empty() ? link.identity.string() + ".offline" : options.offline;
+  BENNU_ASSIGN(auto online_key, sync::create_identity(link.identity.string()));
+  BENNU_ASSIGN(auto offline_key, sync::create_identity(offline));
+  context.out.note(fmt::format("identity of this machine: {}", link.identity.string()));
+  context.out.note(context.out.styled(
+      Style::kBold, fmt::format("move {} off this machine now: with it and any clone, "
+                                "everything can be recovered",
+                                offline)));
+  recipients.push_back({.key = std::move(online_key), .note = "this machine"});
+  recipients.push_back({.key = std::move(offline_key), .note = "kept offline"});
+  return recipients;
+}
+
+Result<int> init(const Context& context, const InitOptions& options) {
+  BENNU_ASSIGN(auto session, WriteSession::open(context));
+  const sync::Link link = session.link();
+  const std::string key_file = record_key(sync::key_file_path(1));
+  BENNU_ASSIGN(const auto there,
+               session.store().range({.range = {.key = key_file}, .count_only = true}));
+  if (there.count > 0) {
+    return make_error(
+        Code::kAlreadyExists,
+        "this store has a key ring already; `bennu secret recipients` shows who opens it");
+  }
+  BENNU_ASSIGN(auto audit, session.audit_put("secret.init", "secret init"));
+  BENNU_ASSIGN(const auto recipients, choose_recipients(context, link, options));
+  BENNU_ASSIGN(auto wrapped, sync::new_key_file(1, recipients, env::system_random()));
+  kv::TxnRequest request{
+      .compares = {{.range = {.key = key_file}, .target = kv::CompareTarget::kVersion}}};
+  request.success.push_back(kv::Op{kv::PutRequest{.key = key_file, .value = std::move(wrapped)}});
+  request.success.push_back(kv::Op{kv::PutRequest{.key = record_key(sync::kRecipientsPath),
+                                                  .value = sync::format_recipients(recipients)}});
+  request.success.push_back(std::move(audit));
+  BENNU_ASSIGN(const auto answer, session.store().txn(request));
+  if (!answer.succeeded)
+    return make_error(Code::kAborted, "somebody else made a key ring at the same time");
+  json keys = json::array();
+  for (const auto& recipient : recipients) keys.push_back(recipient.key);
+  context.out.result({{"epoch", 1}, {"recipients", keys}, {"revision", answer.revision.value}},
+                     fmt::format("{} a key ring for {} recipients\n",
+                                 context.out.styled(Style::kGreen, "made"), recipients.size()));
+  return kExitDone;
+}
+
+Result<int> recipients(const Context& context) {
+  BENNU_ASSIGN(auto session, ReadSession::open(context));
+  BENNU_ASSIGN(const auto found,
+               session.reader().range({.range = {.key = record_key(sync::kRecipientsPath)}}));
+  if (found.kvs.empty())
+    return make_error(Code::kNotFound, "there is no key ring; make one with `bennu secret init`");
+  BENNU_ASSIGN(const auto all, sync::parse_recipients(found.kvs[0].value));
+  json items = json::array();
+  std::vector<std::vector<std::string>> rows = {{"RECIPIENT", "NOTE"}};
+  for (const auto& recipient : all) {
+    items.push_back({{"recipient", recipient.key}, {"note", recipient.note}});
+    rows.push_back({recipient.key, recipient.note});
+  }
+  context.out.result({{"items", items}}, table(rows));
+  return kExitDone;
+}
+
+Result<int> check(const Context& context) {
+  BENNU_ASSIGN(auto session, WriteSession::open(context));
+  const sync::Link link = session.link();
+  BENNU_ASSIGN(const auto mapping, sync::mapping_of_state(session.store(), {}, link.identity));
+  const bool open = !mapping.ring().empty();
+  const bool needed = mapping.schema().has_secrets();
+  context.out.result(
+      {{"open", open}, {"epoch", mapping.ring().current()}, {"needed", needed}},
+      open ? fmt::format("{} opens the key ring (epoch {})\n", link.identity.string(),
+                         mapping.ring().current())
+           : fmt::format("the key ring is locked: {} opens no data key\n", link.identity.string()));
+  return open || !needed ? kExitDone : kExitDifferent;
+}
+
+}  // namespace
+
+void add_secret_commands(Registry& registry) {
+  CLI::App* secret = registry.group("secret", "Keys that seal secret values in Git");
+  auto options = std::make_shared<InitOptions>();
+  auto* init_cmd =
+      registry.add(*secret, "init", "Make the key ring, for at least two recipients",
+                   "bennu secret init --offline /media/usb/bennu-identity.txt --data net",
+                   [options](const Context& c) { return init(c, *options); });
+  init_cmd->add_option("--recipient", options->recipients,
+                       "An age recipient (age1…), at least two; default: two new identities");
+  init_cmd
+      ->add_option("--offline", options->offline,
+                   "Where to write the identity that is to be kept offline")
+      ->type_name("FILE");
+  registry.add(*secret, "recipients", "Who can open the secrets",
+               "bennu secret recipients --data net", recipients);
+  registry.add(*secret, "check", "Whether this machine's identity opens the secrets",
+               "bennu secret check --data net", check);
+}
+
+}  // namespace bennu::cli

@@ -1,0 +1,138 @@
+#include "cli/output.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "env/clock.hpp"
+
+namespace bennu::cli {
+namespace {
+
+bool wants_colours() {
+  const char* term = std::getenv("TERM");
+  return ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr && term != nullptr &&
+         std::string_view(term) != "dumb";
+}
+
+std::string_view escape_of(Style style) {
+  switch (style) {
+    case Style::kPlain:
+      return "";
+    case Style::kBold:
+      return "\x1b[1m";
+    case Style::kDim:
+      return "\x1b[2m";
+    case Style::kGreen:
+      return "\x1b[32m";
+    case Style::kRed:
+      return "\x1b[31m";
+    case Style::kYellow:
+      return "\x1b[33m";
+    case Style::kCyan:
+      return "\x1b[36m";
+  }
+  return "";
+}
+
+void write_all(std::FILE* stream, std::string_view bytes) {
+  std::fwrite(bytes.data(), 1, bytes.size(), stream);
+}
+
+std::size_t width_of(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;  // every byte but UTF-8 continuations
+  }));
+}
+
+}  // namespace
+
+Output::Output(Format format)
+    : format_(format), colours_(wants_colours()), stderr_terminal_(::isatty(STDERR_FILENO) == 1) {}
+
+std::string Output::styled(Style style, std::string_view text) const {
+  if (!colours_ || style == Style::kPlain) return std::string(text);
+  return fmt::format("{}{}\x1b[0m", escape_of(style), text);
+}
+
+void Output::result(const nlohmann::json& document, std::string_view text) const {
+  end_progress();
+  if (json()) {
+    write_all(stdout, to_text(document) + "\n");
+  } else {
+    write_all(stdout, text);
+    if (!text.empty() && text.back() != '\n') write_all(stdout, "\n");
+  }
+  std::fflush(stdout);
+}
+
+void Output::raw(std::string_view bytes) const {
+  end_progress();
+  write_all(stdout, bytes);
+  std::fflush(stdout);
+}
+
+void Output::note(std::string_view line) const {
+  end_progress();
+  write_all(stderr, std::string(line) + "\n");
+}
+
+void Output::warn(std::string_view line) const { note(fmt::format("bennu: warning: {}", line)); }
+
+void Output::error(const Error& error) const {
+  note(fmt::format("bennu: {}", error.message));
+  if (!json()) return;
+  result({{"error",
+           {{"code", code_name(error.code)},
+            {"reason", error.reason},
+            {"effect", error.effect == Effect::kNone ? "none" : "unknown"},
+            {"message", error.message}}}},
+         "");
+}
+
+void Output::progress(std::string_view what, std::uint64_t done, std::uint64_t total) const {
+  if (!stderr_terminal_) return;
+  const std::scoped_lock lock(mutex_);
+  const auto now = env::system_clock().monotonic();
+  if (now - last_progress_ < std::chrono::milliseconds{100}) return;
+  last_progress_ = now;
+  progress_shown_ = true;
+  const std::string line =
+      total == 0 ? fmt::format("\r{} {}\x1b[K", what, done)
+                 : fmt::format("\r{} {}/{} ({}%)\x1b[K", what, done, total, done * 100 / total);
+  write_all(stderr, line);
+}
+
+void Output::end_progress() const {
+  const std::scoped_lock lock(mutex_);
+  if (!progress_shown_) return;
+  progress_shown_ = false;
+  write_all(stderr, "\r\x1b[K");
+}
+
+std::string to_text(const nlohmann::json& document, int indent) {
+  return document.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()), 0);
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      if (i + 1 < row.size()) line.append(widths[i] - width_of(row[i]) + 2, ' ');
+    }
+    out += line + "\n";
+  }
+  return out;
+}
+
+}  // namespace bennu::cli

@@ -1,0 +1,101 @@
+#include "cli/session.hpp"
+
+#include <fmt/format.h>
+
+#include "env/process.hpp"
+
+namespace bennu::cli {
+namespace {
+
+std::string git_config(const std::string& name) {
+  const auto answer =
+      env::run({.argv = {"git", "config", "--get", name}, .timeout = std::chrono::seconds{10}});
+  if (!answer || answer->status != 0) return {};
+  std::string value = answer->output;
+  while (!value.empty() && (value.back() == '\n' || value.back() == '\r')) value.pop_back();
+  return value;
+}
+
+}  // namespace
+
+Result<kv::Actor> actor_of(const Context& context) {
+  if (!context.options.actor.empty())
+    return kv::parse_actor(context.options.actor).with_context("--actor");
+  kv::Actor actor{.name = git_config("user.name"), .email = git_config("user.email")};
+  if (actor.name.empty()) {
+    return make_error(
+        Code::kInvalidArgument,
+        "who makes this change? Give --actor \"Name <mail>\", set BENNU_ACTOR, or git's user.name");
+  }
+  return actor;
+}
+
+sync::Progress progress_of(const Context& context) {
+  return [&out = context.out](std::string_view what, std::uint64_t done, std::uint64_t total) {
+    out.progress(what, done, total);
+  };
+}
+
+Result<ReadSession> ReadSession::open(const Context& context) {
+  ReadSession session;
+  session.identity_ = context.options.identity;
+  if (context.options.repo.empty()) {
+    BENNU_ASSIGN(auto directory, node::DataDir::open(context.options.data));
+    session.directory_ = std::make_unique<node::DataDir>(std::move(directory));
+    session.identity_ = session.directory_->link(context.options.identity, {}, {}).identity;
+    return session;
+  }
+  if (!context.options.data.empty()) {
+    return make_error(Code::kInvalidArgument, "give either --data or --repo, not both");
+  }
+  BENNU_ASSIGN(auto repository, git::Repository::open(context.options.repo));
+  session.repository_ = std::make_unique<git::Repository>(std::move(repository));
+  BENNU_ASSIGN(const auto head, session.repository_->resolve_commit("HEAD"));
+  BENNU_ASSIGN(session.clone_,
+               sync::RepoReader::open(*session.repository_, head, context.options.identity));
+  return session;
+}
+
+kv::Reader& ReadSession::reader() {
+  if (clone_) return *clone_;
+  return directory_->store();
+}
+
+std::filesystem::path ReadSession::identity() const { return identity_; }
+
+git::Repository& ReadSession::repository() {
+  return repository_ ? *repository_ : directory_->repository();
+}
+
+Result<git::ObjectId> ReadSession::head() { return repository().resolve_commit("HEAD"); }
+
+WriteSession::WriteSession(const Context& context, std::unique_ptr<node::DataDir> directory)
+    : context_(&context), directory_(std::move(directory)) {}
+
+Result<WriteSession> WriteSession::open(const Context& context) {
+  if (!context.options.repo.empty()) {
+    return make_error(Code::kInvalidArgument,
+                      "a clone can only be read; name the data directory with --data DIR");
+  }
+  BENNU_ASSIGN(auto directory, node::DataDir::open(context.options.data));
+  return WriteSession(context, std::make_unique<node::DataDir>(std::move(directory)));
+}
+
+sync::Link WriteSession::link() const {
+  return directory_->link(context_->options.identity, context_->stop, progress_of(*context_));
+}
+
+Result<kv::AuditContext> WriteSession::audit() const {
+  BENNU_ASSIGN(auto actor, actor_of(*context_));
+  return kv::AuditContext{.actor = std::move(actor),
+                          .reason = context_->options.reason,
+                          .request_id = context_->options.request_id,
+                          .node = directory_->node_name()};
+}
+
+Result<kv::Op> WriteSession::audit_put(std::string_view op, std::string_view summary) const {
+  BENNU_ASSIGN(const auto context, audit());
+  return kv::audit_op(context, op, summary, env::system_clock(), env::system_random());
+}
+
+}  // namespace bennu::cli

@@ -1,0 +1,148 @@
+#include "config/settings.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <toml++/toml.h>
+#include <cerrno>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <sstream>
+#include <system_error>
+
+namespace bennu::config {
+namespace {
+
+using Setter = std::function<Status(Settings&, const toml::node&)>;
+
+Error bad_value(const toml::node& node, std::string_view what) {
+  const auto at = node.source().begin;
+  return make_error(Code::kInvalidArgument,
+                    fmt::format("line {}, column {}: {}", at.line, at.column, what));
+}
+
+Setter text(std::string Settings::* member) {
+  return [member](Settings& settings, const toml::node& node) -> Status {
+    const auto value = node.value_exact<std::string>();
+    if (!value) return bad_value(node, "this must be a string in quotes");
+    settings.*member = *value;
+    return {};
+  };
+}
+
+template <class T>
+Setter number(T Settings::* member, std::int64_t low, std::int64_t high) {
+  return [member, low, high](Settings& settings, const toml::node& node) -> Status {
+    const auto value = node.value_exact<std::int64_t>();
+    if (!value || *value < low || *value > high) {
+      return bad_value(node, fmt::format("this must be a whole number from {} to {}", low, high));
+    }
+    settings.*member = static_cast<T>(*value);
+    return {};
+  };
+}
+
+const std::map<std::string, Setter, std::less<>>& setters() {
+  static const std::map<std::string, Setter, std::less<>> all = {
+      {"remote.url", text(&Settings::remote_url)},
+      {"remote.branch", text(&Settings::branch)},
+      {"secrets.identity", text(&Settings::identity)},
+      {"node.name", text(&Settings::node_name)},
+      {"store.memory_budget_bytes", number(&Settings::memory_budget_bytes, 16LL << 20, 64LL << 30)},
+      {"sync.delete_budget_keys", number(&Settings::delete_budget_keys, 0, 1LL << 40)},
+      {"sync.delete_budget_percent", number(&Settings::delete_budget_percent, 0, 100)},
+  };
+  return all;
+}
+
+Status apply_table(Settings& settings, const toml::table& table, const std::string& prefix) {
+  for (const auto& [key, node] : table) {
+    const std::string name = prefix + std::string(key.str());
+    if (const auto* inner = node.as_table(); inner != nullptr && prefix.empty()) {
+      BENNU_TRY(apply_table(settings, *inner, name + "."));
+      continue;
+    }
+    const auto setter = setters().find(name);
+    if (setter == setters().end())
+      return bad_value(node, fmt::format("there is no setting `{}`", name));
+    BENNU_TRY(setter->second(settings, node).with_context(name));
+  }
+  return {};
+}
+
+Error io_error(std::string_view what, const std::filesystem::path& file, int number) {
+  return make_error(Code::kUnavailable, fmt::format("cannot {} {}: {}", what, file.string(),
+                                                    std::generic_category().message(number)));
+}
+
+Status write_synced(const std::filesystem::path& file, std::string_view bytes) {
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) return io_error("create", file, errno);
+  const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+  const bool whole = written == static_cast<ssize_t>(bytes.size()) && ::fsync(fd) == 0;
+  const int number = whole ? 0 : errno;
+  ::close(fd);
+  if (!whole) return io_error("write", file, number);
+  return {};
+}
+
+std::string toml_string(std::string_view value) {
+  std::ostringstream out;
+  out << toml::value<std::string>(std::string(value));
+  return out.str();
+}
+
+}  // namespace
+
+Result<Settings> parse_settings(std::string_view text_of_file, std::string_view origin) {
+  Settings settings;
+  try {
+    const toml::table table = toml::parse(text_of_file);
+    BENNU_TRY(apply_table(settings, table, "").with_context(origin));
+  } catch (const toml::parse_error& error) {
+    const auto at = error.source().begin;
+    return make_error(Code::kInvalidArgument, fmt::format("{}: line {}, column {}: {}", origin,
+                                                          at.line, at.column, error.description()));
+  }
+  return settings;
+}
+
+Result<Settings> load_settings(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) {
+    if (errno == ENOENT) return make_error(Code::kNotFound, "there is no " + file.string());
+    return io_error("read", file, errno);
+  }
+  const std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  return parse_settings(bytes, file.string());
+}
+
+Status save_settings(const std::filesystem::path& file, const Settings& settings) {
+  const std::string bytes = fmt::format(
+      "# Settings of this data directory; see docs/operations/settings.md.\n\n"
+      "[remote]\nurl = {}\nbranch = {}\n\n"
+      "[secrets]\nidentity = {}\n\n"
+      "[node]\nname = {}\n\n"
+      "[store]\nmemory_budget_bytes = {}\n\n"
+      "[sync]\ndelete_budget_keys = {}\ndelete_budget_percent = {}\n",
+      toml_string(settings.remote_url), toml_string(settings.branch),
+      toml_string(settings.identity), toml_string(settings.node_name), settings.memory_budget_bytes,
+      settings.delete_budget_keys, settings.delete_budget_percent);
+  std::filesystem::path temporary = file;
+  temporary += ".new";
+  BENNU_TRY(write_synced(temporary, bytes));
+  if (::rename(temporary.c_str(), file.c_str()) != 0) return io_error("replace", file, errno);
+  const int folder = ::open(file.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0 || ::fsync(folder) != 0) {
+    const int number = errno;
+    if (folder >= 0) ::close(folder);
+    return io_error("sync", file.parent_path(), number);
+  }
+  ::close(folder);
+  return {};
+}
+
+}  // namespace bennu::config

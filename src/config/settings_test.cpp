@@ -1,0 +1,41 @@
+#include "config/settings.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace bennu::config {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Settings, RoundTripThroughTheFile) {
+  const std::filesystem::path file = std::filesystem::temp_directory_path() /
+                                     ("settings-test-" + std::to_string(::getpid()) + ".toml");
+  Settings settings;
+  settings.remote_url = "ssh://git@example.org/\"odd\" name.git";
+  settings.branch = "live";
+  settings.delete_budget_keys = 3;
+  ASSERT_TRUE(save_settings(file, settings));
+  const auto read = load_settings(file);
+  std::filesystem::remove(file);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, settings);
+}
+
+TEST(Settings, MissingFileIsNotFound) {
+  EXPECT_EQ(load_settings("/nonexistent/bennu.toml").error().code, Code::kNotFound);
+}
+
+TEST(Settings, BadInputIsNamedWithItsPlace) {
+  EXPECT_THAT(parse_settings("[remote]\nurl = 5\n", "f").error().message,
+              HasSubstr("f: remote.url: line 2, column 7"));
+  EXPECT_THAT(parse_settings("[remote]\nurll = \"\"\n", "f").error().message,
+              HasSubstr("no setting `remote.urll`"));
+  EXPECT_THAT(parse_settings("[remote\n", "f").error().message, HasSubstr("f: line 1, column"));
+  EXPECT_THAT(parse_settings("[store]\nmemory_budget_bytes = 1\n", "f").error().message,
+              HasSubstr("from 16777216"));
+}
+
+}  // namespace
+}  // namespace bennu::config

@@ -1,0 +1,153 @@
+#include "node/data_dir.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <system_error>
+#include <utility>
+
+#include "kv/embedded/engine.hpp"
+#include "kv/reasons.hpp"
+#include "sync/reasons.hpp"
+
+namespace bennu::node {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kStoreFolder = "kv";
+constexpr const char* kRepositoryFolder = "repo.git";
+// Stands while a create is under way; what is beside it then is nobody's data yet.
+constexpr const char* kUnfinishedMarker = ".unfinished";
+
+Error file_error(std::string_view what, const fs::path& path, const std::error_code& error) {
+  const bool permission =
+      error == std::errc::permission_denied || error == std::errc::read_only_file_system;
+  return make_error(permission ? Code::kPermissionDenied : Code::kUnavailable,
+                    fmt::format("cannot {} {}: {}", what, path.string(), error.message()));
+}
+
+Status make_marker(const fs::path& path) {
+  const fs::path marker = path / kUnfinishedMarker;
+  std::FILE* file = std::fopen(marker.c_str(), "we");
+  if (file == nullptr) return file_error("write in", path, {errno, std::generic_category()});
+  std::fclose(file);
+  return {};
+}
+
+// Leaves an empty folder with the marker, whatever an interrupted create left; refuses anything
+// that is not ours.
+Status prepare(const fs::path& path) {
+  std::error_code error;
+  if (fs::exists(path / config::kSettingsFile, error)) {
+    return make_error(
+        Code::kAlreadyExists,
+        fmt::format("{} already holds a store; choose another folder or remove it first",
+                    path.string()));
+  }
+  fs::create_directories(path, error);
+  if (error) return file_error("make the folder", path, error);
+  if (fs::exists(path / kUnfinishedMarker, error)) {
+    fs::remove_all(path / kStoreFolder, error);
+    if (!error) fs::remove_all(path / kRepositoryFolder, error);
+    if (error) return file_error("clean up", path, error);
+    return {};
+  }
+  const bool empty = fs::is_empty(path, error);
+  if (error) return file_error("read", path, error);
+  if (!empty) {
+    return make_error(Code::kAlreadyExists,
+                      fmt::format("{} is not empty and not a data directory; choose a new folder",
+                                  path.string()));
+  }
+  return make_marker(path);
+}
+
+}  // namespace
+
+DataDir::DataDir(fs::path path, config::Settings settings)
+    : path_(std::move(path)), settings_(std::move(settings)) {}
+
+Result<DataDir> DataDir::create(const fs::path& path, config::Settings settings) {
+  if (path.empty())
+    return make_error(Code::kInvalidArgument, "name the data directory with --data DIR");
+  BENNU_TRY(prepare(path));
+  DataDir directory(path, std::move(settings));
+  BENNU_TRY(directory.open_parts(true));
+  return directory;
+}
+
+Result<DataDir> DataDir::open(const fs::path& path) {
+  if (path.empty())
+    return make_error(Code::kInvalidArgument, "name the data directory with --data DIR");
+  std::error_code error;
+  if (fs::exists(path / kUnfinishedMarker, error) &&
+      !fs::exists(path / config::kSettingsFile, error)) {
+    return make_error(
+        Code::kFailedPrecondition,
+        fmt::format("{} holds an interrupted restore; run `bennu restore` into it again",
+                    path.string()),
+        sync::reason::kUnfinishedRestore);
+  }
+  auto settings = config::load_settings(path / config::kSettingsFile);
+  if (!settings && settings.error().code == Code::kNotFound) {
+    return make_error(Code::kNotFound,
+                      fmt::format("{} is not a data directory; make one with `bennu restore URL "
+                                  "--data {}` or `bennu init`",
+                                  path.string(), path.string()),
+                      kv::reason::kNoStore);
+  }
+  BENNU_TRY(settings);
+  DataDir directory(path, std::move(*settings));
+  BENNU_TRY(directory.open_parts(false));
+  return directory;
+}
+
+Status DataDir::open_parts(bool create) {
+  // The store's lock comes first: an owner of the repository may clean up after a killed process.
+  BENNU_ASSIGN(store_, kv::open_embedded({.path = path_ / kStoreFolder,
+                                          .create_if_missing = create,
+                                          .memory_budget_bytes = settings_.memory_budget_bytes}));
+  const fs::path repository = path_ / kRepositoryFolder;
+  const std::string branch = settings_.branch.empty() ? "main" : settings_.branch;
+  BENNU_ASSIGN(auto opened, create ? git::Repository::init_bare(repository, branch)
+                                   : git::Repository::open(repository, git::OpenMode::kOwner));
+  repository_ = std::make_unique<git::Repository>(std::move(opened));
+  return {};
+}
+
+Status DataDir::commit(config::Settings settings) {
+  settings_ = std::move(settings);
+  BENNU_TRY(config::save_settings(path_ / config::kSettingsFile, settings_));
+  std::error_code error;
+  fs::remove(path_ / kUnfinishedMarker, error);
+  if (error) return file_error("clean up", path_, error);
+  return {};
+}
+
+sync::Link DataDir::link(const fs::path& identity, std::stop_token stop, sync::Progress progress) {
+  fs::path file = identity.empty() ? fs::path(settings_.identity) : identity;
+  if (identity.empty() && file.is_relative()) file = path_ / file;
+  return sync::Link{
+      .store = *store_,
+      .repository = *repository_,
+      .remote_url = settings_.remote_url,
+      .branch = settings_.branch,
+      .identity = std::move(file),
+      .node_name = node_name(),
+      .budget = {.keys = settings_.delete_budget_keys, .percent = settings_.delete_budget_percent},
+      .clock = env::system_clock(),
+      .random = env::system_random(),
+      .stop = std::move(stop),
+      .progress = std::move(progress)};
+}
+
+std::string DataDir::node_name() const {
+  if (!settings_.node_name.empty()) return settings_.node_name;
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
+  return name.data();
+}
+
+}  // namespace bennu::node

@@ -1,0 +1,154 @@
+#include "sync/adopt.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <utility>
+
+#include "sync/import.hpp"
+#include "sync/plan.hpp"
+#include "sync/reasons.hpp"
+#include "sync/state_tree.hpp"
+
+namespace bennu::sync {
+namespace {
+
+kv::Op lineage_put(const std::string& lineage) {
+  return kv::Op{kv::PutRequest{.key = std::string(kLineageKey), .value = lineage}};
+}
+
+kv::Op forget_intents() {
+  return kv::Op{kv::DeleteRangeRequest{.range = kv::prefix_range(kIntentPrefix)}};
+}
+
+// Our branch goes on from Git's head; commits of ours that are not in it stay reachable under a ref
+// of their own.
+Status follow_git(const Link& link, const Sides& sides) {
+  if (sides.local_head == sides.git_head) return {};
+  std::optional<git::ObjectId> expected;
+  if (!sides.local_head.is_null()) {
+    expected = sides.local_head;
+    BENNU_ASSIGN(const bool contained,
+                 link.repository.is_ancestor(sides.local_head, sides.git_head));
+    const std::string kept = "refs/bennu/kept/" + sides.local_head.hex();
+    BENNU_ASSIGN(const auto there, link.repository.find_ref(kept));
+    if (!contained && !there)
+      BENNU_TRY(link.repository.update_ref(kept, sides.local_head, std::nullopt));
+  }
+  return link.repository.update_ref(local_ref(link), sides.git_head, expected);
+}
+
+Result<Revision> keep_base(const Link& link, const Sides& sides, const std::string& lineage) {
+  if (!sides.state.base) {
+    return make_error(Code::kFailedPrecondition,
+                      "this store has no base in this repository: say which side to keep with "
+                      "--take git or --take kv",
+                      reason::kNoBase);
+  }
+  BENNU_ASSIGN(const auto answer,
+               link.store.txn({.compares = {base_unmoved(sides.state)},
+                               .success = {lineage_put(lineage), forget_intents()}}));
+  if (!answer.succeeded)
+    return make_error(Code::kAborted, "another sync is at work on this store; try again");
+  return answer.revision;
+}
+
+// The state becomes Git's, whole: what is not there goes.
+Status take_git(const Link& link, const Sides& sides, const AdoptOptions& options,
+                AdoptReport& report) {
+  BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, sides.git_tree, link.identity));
+  std::map<std::string, std::string, std::less<>> wanted;
+  BENNU_TRY(read_state(link.repository, sides.git_tree, mapping, link.stop, link.progress,
+                       [&](std::string_view key, std::string_view value) -> Status {
+                         wanted[std::string(key)] = value;
+                         return {};
+                       }));
+  Plan plan{
+      .direction = Direction::kToKv, .git_head = sides.git_head, .revision = sides.state.revision};
+  std::vector<std::string> gone;
+  const std::string unique_prefix = std::string(kLocalPrefix) + "unique/";
+  BENNU_TRY(link.store.scan(kv::all_keys(), plan.revision, [&](kv::KeyValue& kv) -> Status {
+    const auto same = wanted.find(kv.key);
+    if (same != wanted.end()) {
+      if (same->second == kv.value && kv.lease.value == 0) wanted.erase(same);
+    } else if (kv.key.starts_with(unique_prefix)) {
+      gone.push_back(kv.key);  // made anew by whoever needs them next
+    } else if (kv.lease.value == 0 && Mapping::is_in_tree(mapping.classify(kv.key).key_class)) {
+      gone.push_back(kv.key);
+      ++plan.deletes;
+    }
+    ++plan.total_keys;
+    return {};
+  }));
+  plan.over_budget = static_cast<std::int64_t>(plan.deletes) > link.budget.keys &&
+                     static_cast<std::int64_t>(plan.deletes * 100) >
+                         link.budget.percent * static_cast<std::int64_t>(plan.total_keys);
+  if (plan.over_budget && !options.deletes_confirmed) {
+    return make_error(
+        Code::kFailedPrecondition,
+        fmt::format(
+            "taking Git's side deletes {} of {} keys of this store; add --yes if that is right",
+            plan.deletes, plan.total_keys),
+        reason::kDeleteBudget);
+  }
+  BENNU_ASSIGN(auto staged, link.store.stage());
+  for (const auto& [key, value] : wanted) BENNU_TRY(staged->put(key, value));
+  for (const std::string& key : gone) BENNU_TRY(staged->erase(key));
+  git::HashSink sink(&link.repository);
+  Base base{.commit = sides.git_head};
+  BENNU_ASSIGN(base.tree, canonical_tree(link.repository, sides.git_tree, mapping, sink));
+  BENNU_ASSIGN(report.revision,
+               staged->commit({base_unmoved(sides.state)},
+                              {base_put(base), lineage_put(report.lineage), forget_intents()}));
+  report.puts = wanted.size();
+  report.deletes = plan.deletes;
+  return follow_git(link, sides);
+}
+
+// This state becomes a commit on Git's head.
+Status take_kv(const Link& link, const Sides& sides, const AdoptOptions& options,
+               AdoptReport& report) {
+  const Base base{.commit = sides.git_head, .tree = sides.git_tree, .revision = kNeverEqual};
+  BENNU_ASSIGN(
+      const auto answer,
+      link.store.txn({.compares = {base_unmoved(sides.state)},
+                      .success = {base_put(base), lineage_put(report.lineage), forget_intents()}}));
+  if (!answer.succeeded)
+    return make_error(Code::kAborted, "another sync is at work on this store; try again");
+  report.revision = answer.revision;
+  BENNU_TRY(follow_git(link, sides));
+  BENNU_ASSIGN(report.exported,
+               export_state(link, {.push = options.push,
+                                   .fetch = Fetch::kNo,
+                                   .deletes_confirmed = options.deletes_confirmed}));
+  return {};
+}
+
+}  // namespace
+
+Result<AdoptReport> adopt(const Link& link, const AdoptOptions& options) {
+  BENNU_ASSIGN(auto sides, examine(link, Fetch::kYes, false));
+  if (sides.git_head.is_null()) {
+    return make_error(Code::kFailedPrecondition,
+                      "there is no commit to adopt; `bennu export` makes the first one");
+  }
+  // What the remote has is what counts; a branch of ours that it does not contain was refused
+  // before.
+  if (!sides.remote_head.is_null() && options.take != Take::kNeither) {
+    sides.git_head = sides.remote_head;
+    BENNU_ASSIGN(const auto head, link.repository.read_commit(sides.git_head));
+    sides.git_tree = head.tree;
+  }
+  AdoptReport report{.lineage = env::random_uuid(link.random), .base = sides.git_head};
+  if (options.take == Take::kGit) {
+    BENNU_TRY(take_git(link, sides, options, report));
+  } else if (options.take == Take::kKv) {
+    BENNU_TRY(take_kv(link, sides, options, report));
+  } else {
+    BENNU_ASSIGN(report.revision, keep_base(link, sides, report.lineage));
+    report.base = sides.state.base->commit;
+  }
+  return report;
+}
+
+}  // namespace bennu::sync

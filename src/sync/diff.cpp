@@ -1,0 +1,119 @@
+#include "sync/diff.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <set>
+#include <utility>
+
+#include "sync/state_tree.hpp"
+#include "sync/tree_keys.hpp"
+
+namespace bennu::sync {
+namespace {
+
+struct Side {
+  std::optional<git::ObjectId> commit;  // nothing: KV
+  Revision revision;
+};
+
+Result<Side> parse_side(const git::Repository& repository, std::string_view text) {
+  if (text == "live") return Side{};
+  if (text.starts_with("@")) {
+    std::int64_t number = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data() + 1, end, number);
+    if (error == std::errc{} && stop == end && number > 0)
+      return Side{.revision = Revision{number}};
+    return make_error(Code::kInvalidArgument,
+                      fmt::format("{}: a revision is written @NUMBER, like @42", text));
+  }
+  BENNU_ASSIGN(const auto commit, repository.resolve_commit(text));
+  return Side{.commit = commit};
+}
+
+std::vector<PlannedChange> changes_of(const Mapping& mapping, const KeyValues& before,
+                                      const KeyValues& after, std::string_view prefix) {
+  std::set<std::string_view> keys;
+  for (const KeyValues* side : {&before, &after}) {
+    for (auto at = side->lower_bound(prefix); at != side->end() && at->first.starts_with(prefix);
+         ++at) {
+      keys.insert(at->first);
+    }
+  }
+  std::vector<PlannedChange> changes;
+  for (const std::string_view key : keys) {
+    const auto old_value = before.find(key);
+    const auto new_value = after.find(key);
+    PlannedChange change{.key = std::string(key), .secret = mapping.classify(key).secret};
+    if (old_value != before.end()) change.before = old_value->second;
+    if (new_value != after.end()) change.after = new_value->second;
+    if (change.before != change.after) changes.push_back(std::move(change));
+  }
+  return changes;
+}
+
+Result<KeyValues> read_side(const Link& link, const Side& side, std::string_view prefix) {
+  KeyValues keys;
+  if (side.commit) {
+    BENNU_ASSIGN(const auto commit, link.repository.read_commit(*side.commit));
+    BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, commit.tree, link.identity));
+    BENNU_TRY(read_state(link.repository, commit.tree, mapping, link.stop, link.progress,
+                         [&](std::string_view key, std::string_view value) -> Status {
+                           if (key.starts_with(prefix)) keys.emplace(key, value);
+                           return {};
+                         }));
+    return keys;
+  }
+  BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, side.revision, link.identity));
+  BENNU_TRY(
+      link.store.scan(kv::prefix_range(prefix), side.revision, [&](kv::KeyValue& kv) -> Status {
+        if (kv.lease.value == 0 && Mapping::is_in_tree(mapping.classify(kv.key).key_class)) {
+          keys.emplace(std::move(kv.key), std::move(kv.value));
+        }
+        return {};
+      }));
+  return keys;
+}
+
+struct CommitTree {
+  git::ObjectId tree;
+  Mapping mapping;
+};
+
+Result<CommitTree> commit_tree(const git::Repository& repository, const git::ObjectId& commit,
+                               const std::filesystem::path& identity) {
+  BENNU_ASSIGN(const auto info, repository.read_commit(commit));
+  BENNU_ASSIGN(auto mapping, mapping_of_tree(repository, info.tree, identity));
+  return CommitTree{.tree = info.tree, .mapping = std::move(mapping)};
+}
+
+}  // namespace
+
+Result<std::vector<PlannedChange>> diff_commits(const git::Repository& repository,
+                                                const std::filesystem::path& identity,
+                                                std::string_view before, std::string_view after,
+                                                std::string_view prefix) {
+  BENNU_ASSIGN(const auto before_commit, repository.resolve_commit(before));
+  BENNU_ASSIGN(const auto after_commit, repository.resolve_commit(after));
+  BENNU_ASSIGN(const auto old_side, commit_tree(repository, before_commit, identity));
+  BENNU_ASSIGN(const auto new_side, commit_tree(repository, after_commit, identity));
+  ChangedKeys changed;
+  BENNU_TRY(diff_keys(repository, {}, old_side.mapping, new_side.mapping, old_side.tree,
+                      new_side.tree, changed));
+  return changes_of(new_side.mapping, changed.before, changed.after, prefix);
+}
+
+Result<std::vector<PlannedChange>> diff(const Link& link, std::string_view before,
+                                        std::string_view after, std::string_view prefix) {
+  BENNU_ASSIGN(const auto old_side, parse_side(link.repository, before));
+  BENNU_ASSIGN(const auto new_side, parse_side(link.repository, after));
+  if (old_side.commit && new_side.commit)
+    return diff_commits(link.repository, link.identity, before, after, prefix);
+  BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, {}, link.identity));
+  BENNU_ASSIGN(const auto old_keys, read_side(link, old_side, prefix));
+  BENNU_ASSIGN(const auto new_keys, read_side(link, new_side, prefix));
+  return changes_of(mapping, old_keys, new_keys, prefix);
+}
+
+}  // namespace bennu::sync

@@ -1,0 +1,379 @@
+#include "sync/export.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/bytes.hpp"
+#include "git/pack_writer.hpp"
+#include "git/remote.hpp"
+#include "git/tree_walk.hpp"
+#include "sync/commit_chain.hpp"
+#include "sync/reasons.hpp"
+#include "sync/state_tree.hpp"
+#include "sync/window.hpp"
+
+namespace bennu::sync {
+namespace {
+
+constexpr std::size_t kNamesInMessage = 10;
+// A base is moved without a commit once so much of nothing has happened, so that the next export
+// need not read it again.
+constexpr std::int64_t kQuietRevisions = 1000;
+
+// Rewrites the files of the group's keys, as they were at its last revision.
+Result<git::ObjectId> edit_tree(const Link& link, const Mapping& mapping, const Group& group,
+                                const git::ObjectId& tree, git::ObjectSink& sink) {
+  std::map<std::string, FileOf> files;
+  for (const std::string& key : group.keys) {
+    BENNU_ASSIGN(auto file, mapping.file_of(key));
+    if (file.kind != FileKind::kNone) files.try_emplace(file.path, std::move(file));
+  }
+  git::TreeEditor editor(sink, tree, tree_rules(link.store, group.to));
+  for (const auto& [path, file] : files) {
+    std::vector<kv::KeyValue> keys;
+    for (const kv::KeyRange& range : file.reads) {
+      BENNU_ASSIGN(auto read, link.store.range({.range = range, .revision = group.to}));
+      std::ranges::move(read.kvs, std::back_inserter(keys));
+    }
+    BENNU_ASSIGN(const auto built, mapping.build(file, keys));
+    if (!built) {
+      BENNU_TRY(editor.remove(path));
+      continue;
+    }
+    git::ObjectId id;
+    if (built->mode == FileMode::kEmptyTree) {
+      id = git::empty_tree_id();
+    } else if (!built->id.empty()) {
+      const auto named = git::ObjectId::from_hex(built->id);
+      if (!named)
+        return make_error(Code::kDataLoss, fmt::format("{}: its record names no object", path));
+      id = *named;
+    } else {
+      BENNU_ASSIGN(id, sink.add(git::ObjectKind::kBlob, built->bytes));
+    }
+    BENNU_TRY(editor.set(path, static_cast<std::uint32_t>(built->mode), id));
+  }
+  return editor.finish();
+}
+
+std::string group_subject(const Group& group) {
+  if (group.keys.size() == 1) return fmt::format("Change {}", printable(*group.keys.begin(), 100));
+  return fmt::format("Change {} keys", group.keys.size());
+}
+
+// Everything an export is computed from and with.
+struct Job {
+  const Link& link;
+  const Sides& sides;
+  const Mapping& mapping;
+  Window window;
+  git::ObjectId parent_tree;  // of the commit that ours go on
+};
+
+Result<Job> prepare(const Link& link, const Sides& sides, const Mapping& mapping) {
+  Job job{.link = link, .sides = sides, .mapping = mapping};
+  BENNU_ASSIGN(job.window, read_window(link, sides.state, mapping));
+  job.parent_tree = git::empty_tree_id();
+  if (sides.state.base && !sides.state.base->commit.is_null()) {
+    BENNU_ASSIGN(const auto commit, link.repository.read_commit(sides.state.base->commit));
+    job.parent_tree = commit.tree;
+  }
+  return job;
+}
+
+// Calls `on_tree` for the tree after each group that becomes a commit, in order.
+using OnTree = std::function<Status(const git::ObjectId& tree, const CommitChain::Origin& origin)>;
+
+Status incremental_trees(const Job& job, git::ObjectSink& sink, const OnTree& on_tree) {
+  git::ObjectId tree = job.parent_tree;
+  if (job.sides.state.base->tree != tree) {
+    BENNU_ASSIGN(tree, canonical_tree(job.link.repository, tree, job.mapping, sink));
+    const Revision at = job.window.from;
+    BENNU_TRY(on_tree(tree, {.subject = "Bring documents into their canonical form",
+                             .by_bennu = true,
+                             .from = at,
+                             .to = at}));
+  }
+  for (const Group& group : job.window.groups) {
+    BENNU_ASSIGN(tree, edit_tree(job.link, job.mapping, group, tree, sink));
+    BENNU_TRY(on_tree(tree, {.audit = group.audit,
+                             .subject = group_subject(group),
+                             .from = group.from,
+                             .to = group.to}));
+  }
+  return {};
+}
+
+CommitChain::Origin whole_origin(const Job& job, std::uint64_t keys) {
+  CommitChain::Origin origin{.subject = fmt::format("Export {} keys", keys),
+                             .from = job.window.from.next(),
+                             .to = job.window.to};
+  if (!job.window.one_actor || !job.window.newest_audit) return origin;
+  origin.audit = job.window.newest_audit;
+  if (job.window.audit_keys.size() > 1) origin.audit->summary = origin.subject;
+  return origin;
+}
+
+// Counts what an export would take away, exactly: keys where they are known, else files.
+struct Deletions {
+  std::int64_t deleted = 0;
+  std::int64_t total = 0;
+};
+
+Result<bool> exists(const Link& link, const std::string& key, Revision revision) {
+  BENNU_ASSIGN(const auto found,
+               link.store.range({.range = {.key = key}, .revision = revision, .count_only = true}));
+  return found.count > 0;
+}
+
+Result<Deletions> count_deletions(const Job& job) {
+  Deletions count;
+  std::set<std::string> seen;
+  for (const Group& group : job.window.groups) {
+    for (const std::string& key : group.keys) {
+      if (!seen.insert(key).second) continue;
+      BENNU_ASSIGN(const bool there, exists(job.link, key, job.window.to));
+      if (there) continue;
+      BENNU_ASSIGN(const bool was_there, exists(job.link, key, job.window.from));
+      if (was_there) ++count.deleted;
+    }
+  }
+  BENNU_ASSIGN(const auto all,
+               job.link.store.range(
+                   {.range = kv::all_keys(), .revision = job.window.to, .count_only = true}));
+  count.total = all.count + count.deleted;
+  return count;
+}
+
+Result<Deletions> count_removed_files(const Job& job, const git::Repository& repository,
+                                      const git::ObjectId& tree, std::uint64_t files) {
+  Deletions count;
+  BENNU_TRY(git::diff_trees(repository, job.parent_tree, tree,
+                            [&](const git::TreeChange& change) -> Result<git::Walk> {
+                              if (change.after == nullptr) ++count.deleted;
+                              return git::Walk::kContinue;
+                            }));
+  count.total = static_cast<std::int64_t>(files) + count.deleted;
+  return count;
+}
+
+Status check_budget(const Job& job, const Deletions& count, bool confirmed) {
+  const DeleteBudget& budget = job.link.budget;
+  const bool over =
+      count.deleted > budget.keys && count.deleted * 100 > budget.percent * count.total;
+  if (!over || confirmed) return {};
+  return make_error(
+      Code::kFailedPrecondition,
+      fmt::format(
+          "this would delete {} of {} keys from Git, more than the budget ({} and {} %); look at "
+          "`bennu plan --out FILE`, then `bennu apply FILE` if it is right",
+          count.deleted, count.total, budget.keys, budget.percent),
+      reason::kDeleteBudget);
+}
+
+std::vector<std::string> changed_keys(const Window& window) {
+  std::set<std::string> keys;
+  for (const Group& group : window.groups) keys.insert(group.keys.begin(), group.keys.end());
+  return {keys.begin(), keys.end()};
+}
+
+Result<std::vector<std::string>> changed_paths(const git::Repository& repository,
+                                               const git::ObjectId& before,
+                                               const git::ObjectId& after) {
+  std::vector<std::string> paths;
+  BENNU_TRY(git::diff_trees(repository, before, after,
+                            [&](const git::TreeChange& change) -> Result<git::Walk> {
+                              paths.emplace_back(change.path);
+                              return git::Walk::kContinue;
+                            }));
+  return paths;
+}
+
+// The commits in a pack that nobody sees yet, and the deletions they carry.
+struct Built {
+  std::vector<git::ObjectId> commits;
+  git::ObjectId tree;
+  Deletions deletions;
+};
+
+Result<Built> build_commits(const Job& job, git::PackWriter& pack, const std::string& sync_id) {
+  const git::ObjectId parent = job.sides.state.base ? job.sides.git_head : git::ObjectId{};
+  CommitChain chain(job.link, pack, job.sides.state.lineage, sync_id, parent, job.parent_tree);
+  Built built;
+  if (job.window.whole) {
+    BENNU_ASSIGN(const auto state, write_state(job.link, job.mapping, job.window.to, pack));
+    BENNU_TRY(chain.add(state.tree, whole_origin(job, state.stats.keys)));
+    built.deletions.total = static_cast<std::int64_t>(state.stats.files);
+  } else {
+    BENNU_TRY(incremental_trees(job, pack,
+                                [&](const git::ObjectId& tree, const CommitChain::Origin& origin) {
+                                  return chain.add(tree, origin);
+                                }));
+    BENNU_ASSIGN(built.deletions, count_deletions(job));
+  }
+  built.commits = chain.commits();
+  built.tree = chain.tree();
+  return built;
+}
+
+Status refuse_if_both(const Job& job, bool kv_changed) {
+  if (!job.sides.fork && !(job.sides.git_moved && kv_changed)) return {};
+  const git::Repository& repository = job.link.repository;
+  std::vector<std::string> keys = changed_keys(job.window);
+  git::ObjectId before = job.parent_tree;
+  if (job.sides.fork) {
+    BENNU_ASSIGN(const auto fork, repository.read_commit(*job.sides.fork));
+    BENNU_ASSIGN(auto ours, changed_paths(repository, fork.tree, job.parent_tree));
+    std::ranges::move(ours, std::back_inserter(keys));
+    before = fork.tree;
+  }
+  BENNU_ASSIGN(const auto paths, changed_paths(repository, before, job.sides.git_tree));
+  return both_changed(job.link, keys, paths);
+}
+
+// The transaction that makes the commits the base. Audit entries that are committed now go with it.
+Status move_base(const Job& job, const Base& base, const std::optional<Intent>& done) {
+  kv::TxnRequest request{.compares = {base_unmoved(job.sides.state)}};
+  request.success.push_back(base_put(base));
+  for (const std::string& key : job.window.audit_keys) {
+    request.success.push_back(kv::Op{kv::DeleteRangeRequest{.range = {.key = key}}});
+  }
+  if (done && job.link.remote_url.empty()) request.success.push_back(intent_delete(*done));
+  BENNU_ASSIGN(const auto answer, job.link.store.txn(request));
+  if (answer.succeeded) return {};
+  return make_error(Code::kAborted, "another sync is at work on this store; try again");
+}
+
+Status publish(const Job& job, const Built& built, const std::string& sync_id) {
+  const git::ObjectId& head = built.commits.back();
+  const Intent intent{.sync_id = sync_id,
+                      .parent = job.sides.local_head,
+                      .commit = head,
+                      .tree = built.tree,
+                      .revision = job.window.to};
+  BENNU_TRY(job.link.store.txn({.success = {intent_put(intent)}}));
+  std::optional<git::ObjectId> expected;
+  if (!job.sides.local_head.is_null()) expected = job.sides.local_head;
+  BENNU_TRY(job.link.repository.update_ref(local_ref(job.link), head, expected));
+  return move_base(job, {.commit = head, .tree = built.tree, .revision = job.window.to}, intent);
+}
+
+// Sends what the remote lacks; intents have done their work once it has them.
+void push(const Link& link, ExportReport& report) {
+  const auto state = read_sync_state(link.store);
+  const auto head = link.repository.find_ref(local_ref(link));
+  if (!state || !head || !*head) return;
+  const auto pushed =
+      git::push(link.repository, link.remote_url, link.branch, **head, {.stop = link.stop});
+  if (!pushed) {
+    report.push_problem = pushed.error().message;
+    return;
+  }
+  report.pushed = true;
+  if (state->intents.empty()) return;
+  kv::TxnRequest request;
+  for (const Intent& intent : state->intents) request.success.push_back(intent_delete(intent));
+  const auto forgotten = link.store.txn(request);
+  if (!forgotten) report.push_problem = forgotten.error().message;
+}
+
+// The base follows where nothing is to be committed: the head moved without a change, or much
+// happened that is no change.
+Status follow(const Job& job, const git::ObjectId& tree) {
+  if (!job.sides.state.base || job.sides.git_moved) return {};
+  const bool head_moved = job.sides.git_head != job.sides.state.base->commit;
+  const bool quiet = job.window.to.value - job.window.from.value > kQuietRevisions ||
+                     !job.window.audit_keys.empty();
+  if (!head_moved && !quiet) return {};
+  return move_base(job, {.commit = job.sides.git_head, .tree = tree, .revision = job.window.to},
+                   std::nullopt);
+}
+
+}  // namespace
+
+Error both_changed(const Link& link, const std::vector<std::string>& kv_keys,
+                   const std::vector<std::string>& git_paths) {
+  const auto names = [](const std::vector<std::string>& all) {
+    std::string text;
+    for (std::size_t i = 0; i < std::min(all.size(), kNamesInMessage); ++i) {
+      text += (i == 0 ? "" : ", ") + printable(all[i], 100);
+    }
+    if (all.size() > kNamesInMessage)
+      text += fmt::format(" and {} more", all.size() - kNamesInMessage);
+    return text.empty() ? std::string("many keys") : text;
+  };
+  return make_error(
+      Code::kFailedPrecondition,
+      fmt::format(
+          "both sides changed since the base: in KV {}; in Git (branch {}) {}. Nothing was "
+          "written. "
+          "Merging is not part of this release: take one side back (`bennu diff`, `bennu adopt "
+          "--take git|kv`) and run it again",
+          names(kv_keys), link.branch, names(git_paths)),
+      reason::kBothChanged);
+}
+
+Result<ExportReport> export_state(const Link& link, const ExportOptions& options) {
+  BENNU_ASSIGN(const auto sides, examine(link, options.fetch));
+  BENNU_TRY(may_start(link, sides));
+  BENNU_ASSIGN(const auto mapping,
+               mapping_of_state(link.store, sides.state.revision, link.identity));
+  BENNU_ASSIGN(const Job job, prepare(link, sides, mapping));
+
+  ExportReport report;
+  report.push_problem = sides.remote_problem;
+  const std::string sync_id = env::random_uuid(link.random);
+  BENNU_ASSIGN(const auto pack, git::PackWriter::begin(
+                                    link.repository, {.skip_existing = !sides.git_head.is_null()}));
+  BENNU_ASSIGN(Built built, build_commits(job, *pack, sync_id));
+  report.tree = built.tree;
+  report.commits = built.commits;
+  report.changed = !built.commits.empty();
+  BENNU_TRY(refuse_if_both(job, report.changed));
+  report.git_has_changes = sides.git_moved;
+  if (report.changed) {
+    BENNU_TRY(pack->finish());  // durable, and nobody's until the ref moves
+    if (job.window.whole && sides.state.base) {
+      const auto files = static_cast<std::uint64_t>(built.deletions.total);
+      BENNU_ASSIGN(built.deletions, count_removed_files(job, link.repository, built.tree, files));
+    }
+    BENNU_TRY(check_budget(job, built.deletions, options.deletes_confirmed));
+    report.commit = built.commits.back();
+    BENNU_TRY(publish(job, built, sync_id));
+  } else {
+    BENNU_TRY(follow(job, built.tree));
+  }
+  const bool behind = report.changed || sides.unpushed;
+  if (!link.remote_url.empty() && options.push && sides.remote_problem.empty() && behind)
+    push(link, report);
+  if (!behind && sides.remote_problem.empty()) report.pushed = !link.remote_url.empty();
+  return report;
+}
+
+Result<KvChanges> kv_changes(const Link& link, const Sides& sides) {
+  BENNU_ASSIGN(const auto mapping,
+               mapping_of_state(link.store, sides.state.revision, link.identity));
+  BENNU_ASSIGN(const Job job, prepare(link, sides, mapping));
+  KvChanges changes;
+  if (job.window.whole) {
+    BENNU_ASSIGN(const auto state, prove_state(link, mapping, job.window.to));
+    changes.tree = state.tree;
+  } else {
+    git::HashSink sink(&link.repository);
+    changes.tree = job.parent_tree;
+    BENNU_TRY(incremental_trees(
+        job, sink, [&](const git::ObjectId& tree, const CommitChain::Origin&) -> Status {
+          changes.tree = tree;
+          return {};
+        }));
+  }
+  const git::ObjectId before = sides.state.base ? sides.state.base->tree : git::empty_tree_id();
+  changes.changed = changes.tree != before;
+  if (changes.changed) changes.keys = changed_keys(job.window);
+  return changes;
+}
+
+}  // namespace bennu::sync

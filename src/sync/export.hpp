@@ -1,0 +1,59 @@
+#pragma once
+// What   KV to Git: commits what changed since the base, moves the base, pushes.
+// Why    The long memory must hold every change with its author, exactly once, whatever crashes.
+// Use    `export_state(link, {})`. Running it again after any failure or crash ends in the same
+//        state.
+// Units  Deletions count keys (files where whole states were compared).
+// Errors kFailedPrecondition: kBothChanged, kNoBase, kForeignLineage, kRewound, kBaseRewritten,
+//        kDeleteBudget, kNoKey; those of store and repository. A push that fails is no error here:
+//        see `push_problem`.
+// Threads As Link.
+// Source decisions 2, 7, 9, 11 and 12 of the system design; docs/formats/sync.md.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "git/commit.hpp"
+#include "git/object.hpp"
+#include "sync/link.hpp"
+#include "sync/sides.hpp"
+
+namespace bennu::sync {
+
+struct ExportOptions {
+  bool push = true;
+  /// Ask the remote what it has first. Without, its last known state counts.
+  Fetch fetch = Fetch::kYes;
+  /// Somebody looked at a plan of exactly this: its deletions may exceed the budget.
+  bool deletes_confirmed = false;
+};
+
+struct ExportReport {
+  std::optional<git::ObjectId> commit;  ///< the newest of `commits`
+  std::vector<git::ObjectId> commits;   ///< oldest first; empty: nothing changed
+  git::ObjectId tree;                   ///< canonical(state)
+  bool changed = false;
+  bool pushed = false;           ///< the remote has everything now
+  bool git_has_changes = false;  ///< the remote has commits that `import` would take
+  std::string push_problem;
+};
+
+[[nodiscard]] Result<ExportReport> export_state(const Link& link, const ExportOptions& options);
+
+/// Whether the state's tree differs from the base's, without writing anything. The keys that
+/// changed, for messages.
+struct KvChanges {
+  git::ObjectId tree;
+  bool changed = false;
+  std::vector<std::string> keys;
+};
+[[nodiscard]] Result<KvChanges> kv_changes(const Link& link, const Sides& sides);
+
+/// The refusal of decision 6's first stage, naming the keys of either side.
+[[nodiscard]] Error both_changed(const Link& link, const std::vector<std::string>& kv_keys,
+                                 const std::vector<std::string>& git_paths);
+
+}  // namespace bennu::sync

@@ -1,0 +1,247 @@
+#include "sync/import.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <utility>
+
+#include "base/bytes.hpp"
+#include "base/limits.hpp"
+#include "env/temp_dir.hpp"
+#include "git/remote.hpp"
+#include "git/tree_walk.hpp"
+#include "sync/reasons.hpp"
+#include "sync/state_tree.hpp"
+
+namespace bennu::sync {
+namespace {
+
+// Above this a change is staged, so that nobody waits for it.
+constexpr std::size_t kMaxPlainTxn = 4096;
+
+using KeyValues = std::map<std::string, std::optional<std::string>>;  // no value: delete
+
+// The changes of the derived unique indexes that follow from a plan; refuses two entities of one
+// name.
+Status add_unique_changes(const Link& link, const Mapping& mapping, const Plan& plan,
+                          KeyValues& all) {
+  KeyValues index;
+  for (const PlannedChange& change : plan.changes) {
+    if (!change.before) continue;
+    if (const auto old = mapping.unique_entry(change.key, *change.before))
+      index[old->key] = std::nullopt;
+  }
+  for (const PlannedChange& change : plan.changes) {
+    if (!change.after) continue;
+    const auto entry = mapping.unique_entry(change.key, *change.after);
+    if (!entry) continue;
+    auto& slot = index[entry->key];
+    std::optional<std::string> taken = slot;
+    if (!taken && !index.contains(entry->key)) taken = std::nullopt;
+    BENNU_ASSIGN(const auto found,
+                 link.store.range({.range = {.key = entry->key}, .revision = plan.revision}));
+    const bool freed = !slot && !found.kvs.empty() && all.contains(entry->key);
+    if (!taken && !found.kvs.empty() && !freed && found.kvs[0].value != entry->id)
+      taken = found.kvs[0].value;
+    if (taken && *taken != entry->id) {
+      return make_error(
+          Code::kFailedPrecondition,
+          fmt::format(
+              "{}: this value is used by {} already; change one of them in Git and import again",
+              printable(change.key), printable(*taken)));
+    }
+    slot = entry->id;
+  }
+  all.merge(index);
+  return {};
+}
+
+Result<Revision> apply_plain(const Link& link, const Sides& sides, const Plan& plan,
+                             const KeyValues& all, const Base& base) {
+  kv::TxnRequest request{.compares = {base_unmoved(sides.state)}};
+  for (const PlannedChange& change : plan.changes) {
+    BENNU_ASSIGN(const auto now,
+                 link.store.range({.range = {.key = change.key}, .revision = plan.revision}));
+    request.compares.push_back({.range = {.key = change.key},
+                                .target = kv::CompareTarget::kModRevision,
+                                .number = now.kvs.empty() ? 0 : now.kvs[0].mod_revision.value});
+  }
+  for (const auto& [key, value] : all) {
+    if (value) {
+      request.success.push_back(kv::Op{kv::PutRequest{.key = key, .value = *value}});
+    } else {
+      request.success.push_back(kv::Op{kv::DeleteRangeRequest{.range = {.key = key}}});
+    }
+  }
+  request.success.push_back(base_put(base));
+  BENNU_ASSIGN(const auto answer, link.store.txn(request));
+  if (answer.succeeded) return answer.revision;
+  return make_error(
+      Code::kAborted,
+      "the store changed while the import was planned; nothing was written, run it again");
+}
+
+Result<Revision> apply_staged(const Link& link, const Sides& sides, const KeyValues& all,
+                              const Base& base) {
+  BENNU_ASSIGN(auto staged, link.store.stage());
+  std::uint64_t done = 0;
+  for (const auto& [key, value] : all) {
+    if (link.stop.stop_requested())
+      return make_error(Code::kCancelled, "interrupted; nothing was changed");
+    if (value) {
+      BENNU_TRY(staged->put(key, *value));
+    } else {
+      BENNU_TRY(staged->erase(key));
+    }
+    link.progress("keys staged", ++done, all.size());
+  }
+  return staged->commit({base_unmoved(sides.state)}, {base_put(base)});
+}
+
+Status follow_head(const Link& link, const Sides& sides) {
+  if (sides.local_head == sides.git_head) return {};
+  std::optional<git::ObjectId> expected;
+  if (!sides.local_head.is_null()) expected = sides.local_head;
+  return link.repository.update_ref(local_ref(link), sides.git_head, expected);
+}
+
+Result<git::ObjectId> canonical_of(const Link& link, const Sides& sides, const Plan& plan) {
+  if (plan.normalised.empty()) return sides.git_tree;
+  BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, sides.git_tree, link.identity));
+  git::HashSink sink(&link.repository);
+  return canonical_tree(link.repository, sides.git_tree, mapping, sink);
+}
+
+Result<git::ObjectId> folder_tree(const Link& link, const git::ObjectId& commit,
+                                  const std::string& path) {
+  BENNU_ASSIGN(const auto info, link.repository.read_commit(commit));
+  std::string folder = path;
+  while (!folder.empty() && folder.back() == '/') folder.pop_back();
+  BENNU_ASSIGN(const auto entry, link.repository.find_path(info.tree, folder));
+  if (!entry)
+    return make_error(Code::kNotFound, fmt::format("commit {} has no folder {}", commit.short_hex(),
+                                                   printable(path)));
+  if (!entry->is_tree()) {
+    return make_error(Code::kInvalidArgument,
+                      fmt::format("{} is a file in commit {}; --path wants a folder",
+                                  printable(path), commit.short_hex()));
+  }
+  return entry->id;
+}
+
+// Refuses keys that exist with another value; leaves out those that are there as wanted.
+Status check_free(const Link& link, KeyValues& keys) {
+  for (auto entry = keys.begin(); entry != keys.end();) {
+    BENNU_ASSIGN(const auto found, link.store.range({.range = {.key = entry->first}}));
+    if (found.kvs.empty()) {
+      ++entry;
+    } else if (found.kvs[0].value == *entry->second) {
+      entry = keys.erase(entry);
+    } else {
+      return make_error(
+          Code::kAlreadyExists,
+          fmt::format(
+              "{} is there already with another value; import under another --prefix, or delete it",
+              printable(entry->first)));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<ImportReport> import_commits(const Link& link, const ImportOptions& options) {
+  BENNU_ASSIGN(const auto sides, examine(link, options.fetch));
+  if (options.fetch == Fetch::kYes && !sides.remote_problem.empty()) {
+    return make_error(Code::kUnavailable, sides.remote_problem);
+  }
+  BENNU_ASSIGN(const auto direction, direction_of(link, sides));
+  ImportReport report{.commit = sides.git_head};
+  if (direction != Direction::kToKv) {
+    BENNU_TRY(follow_head(link, sides));
+    return report;
+  }
+  BENNU_ASSIGN(const auto plan, plan_to_kv(link, sides));
+  BENNU_TRY(check_budget(link, plan, options.deletes_confirmed));
+  BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, sides.git_tree, link.identity));
+  KeyValues all;
+  for (const PlannedChange& change : plan.changes) all.emplace(change.key, change.after);
+  for (const auto& [key, value] : plan.kept)
+    all.emplace(key, value);  // a new revision, so that the next export sees them
+  BENNU_TRY(add_unique_changes(link, mapping, plan, all));
+
+  Base base{.commit = sides.git_head};
+  BENNU_ASSIGN(base.tree, canonical_of(link, sides, plan));
+  if (!plan.kept.empty()) {
+    base.revision = plan.revision;
+    const kv::AuditContext bennu{
+        .actor = {.name = "Bennu on " + link.node_name, .email = "bennu@" + link.node_name},
+        .node = link.node_name};
+    const kv::Op op =
+        kv::audit_op(bennu, "import", "Keep operational values", link.clock, link.random);
+    const auto& put = std::get<kv::PutRequest>(op.request);
+    all.emplace(put.key, put.value);
+  }
+  BENNU_ASSIGN(report.revision, all.size() > kMaxPlainTxn
+                                    ? apply_staged(link, sides, all, base)
+                                    : apply_plain(link, sides, plan, all, base));
+  report.puts = plan.puts;
+  report.deletes = plan.deletes;
+  BENNU_TRY(follow_head(link, sides));
+  if (base.tree != sides.git_tree || !plan.kept.empty()) {
+    BENNU_ASSIGN(const auto normalising,
+                 export_state(link, {.push = options.push, .fetch = Fetch::kNo}));
+    report.normalised = normalising.commit;
+  }
+  return report;
+}
+
+Result<FolderReport> import_folder(const Link& link, const FolderOptions& options) {
+  FolderReport report;
+  git::RemoteOptions remote{.stop = link.stop};
+  remote.on_progress = [&link](std::string_view line) { link.progress(line, 0, 0); };
+  // Fetched beside the store's own repository: its objects are nobody's there and must not stay.
+  BENNU_ASSIGN(const auto scratch, env::TempDir::make(link.repository.path().parent_path()));
+  BENNU_ASSIGN(auto repository, git::Repository::init_bare(scratch.path() / "repo.git"));
+  BENNU_ASSIGN(const auto fetched, git::fetch(repository, options.url, remote));
+  std::string revision = options.revision;
+  if (revision.empty()) revision = fetched.default_branch.value_or("");
+  if (revision.empty())
+    return make_error(Code::kNotFound,
+                      fmt::format("{} names no branch; give URL@BRANCH", options.url));
+  BENNU_ASSIGN(report.commit, repository.resolve_commit(revision));
+  Link source{
+      .store = link.store, .repository = repository, .clock = link.clock, .random = link.random};
+  BENNU_ASSIGN(report.tree, folder_tree(source, report.commit, options.path));
+
+  KeyValues keys;
+  const Mapping raw;
+  BENNU_TRY(read_state(
+      repository, report.tree, raw, link.stop, link.progress,
+      [&](std::string_view key, std::string_view value) -> Status {
+        std::string full(key);
+        if (!key.starts_with(kTreePrefix)) {
+          full = options.prefix + std::string(key.substr(key.starts_with("/") ? 1 : 0));
+        } else if (options.prefix != "/") {
+          return make_error(
+              Code::kInvalidArgument,
+              fmt::format("{} cannot be moved under a prefix: its mode or name needs a record "
+                          "of its own; import without --prefix",
+                          printable(key)));
+        }
+        for (Finding& finding : find_credentials(full, value)) {
+          report.credentials.push_back({.path = std::string(full), .finding = std::move(finding)});
+        }
+        keys.emplace(std::move(full), std::string(value));
+        return {};
+      }));
+  report.keys = keys.size();
+  BENNU_TRY(check_free(link, keys));
+  if (keys.empty()) return report;
+  BENNU_ASSIGN(auto staged, link.store.stage());
+  for (const auto& [key, value] : keys) BENNU_TRY(staged->put(key, *value));
+  BENNU_ASSIGN(report.revision, staged->commit({}, options.audit));
+  return report;
+}
+
+}  // namespace bennu::sync

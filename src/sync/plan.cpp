@@ -1,0 +1,242 @@
+#include "sync/plan.hpp"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "base/bytes.hpp"
+#include "git/tree_walk.hpp"
+#include "sync/export.hpp"
+#include "sync/reasons.hpp"
+#include "sync/state_tree.hpp"
+#include "sync/tree_keys.hpp"
+#include "sync/window.hpp"
+
+namespace bennu::sync {
+namespace {
+
+bool is_operational(const Mapping& mapping, std::string_view key) {
+  return mapping.classify(key).key_class == KeyClass::kOperational;
+}
+
+Result<std::optional<std::string>> value_at(const Link& link, const std::string& key,
+                                            Revision revision) {
+  BENNU_ASSIGN(auto found, link.store.range({.range = {.key = key}, .revision = revision}));
+  if (found.kvs.empty()) return std::nullopt;
+  return std::move(found.kvs[0].value);
+}
+
+void count(Plan& plan) {
+  for (const PlannedChange& change : plan.changes) ++(change.after ? plan.puts : plan.deletes);
+}
+
+class Sha256 {
+ public:
+  Sha256() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
+    EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr);
+  }
+  void add(std::string_view part) {
+    std::string length;
+    append_be64(length, part.size());
+    EVP_DigestUpdate(context_.get(), length.data(), length.size());
+    EVP_DigestUpdate(context_.get(), part.data(), part.size());
+  }
+  std::string hex() {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int size = 0;
+    EVP_DigestFinal_ex(context_.get(), digest.data(), &size);
+    return to_hex({reinterpret_cast<const char*>(digest.data()), size});
+  }
+
+ private:
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
+// Not of the revision: a change that is no part of the plan must not make it stale.
+std::string hash_of(const Plan& plan) {
+  Sha256 sha;
+  sha.add(direction_name(plan.direction));
+  sha.add(plan.base_commit.hex());
+  sha.add(plan.git_head.hex());
+  for (const PlannedChange& change : plan.changes) {
+    sha.add(change.key);
+    sha.add(change.before ? "1" + *change.before : "0");
+    sha.add(change.after ? "1" + *change.after : "0");
+  }
+  for (const std::string& path : plan.normalised) sha.add(path);
+  return sha.hex();
+}
+
+void mark_secrets(const Mapping& mapping, Plan& plan) {
+  for (PlannedChange& change : plan.changes) change.secret = mapping.classify(change.key).secret;
+}
+
+bool is_over(const DeleteBudget& budget, const Plan& plan) {
+  const auto deletes = static_cast<std::int64_t>(plan.deletes);
+  const auto total = static_cast<std::int64_t>(plan.total_keys);
+  return deletes > budget.keys && deletes * 100 > budget.percent * total;
+}
+
+Status finish_plan(const Link& link, const Mapping& mapping, Plan& plan) {
+  BENNU_ASSIGN(
+      const auto all,
+      link.store.range({.range = kv::all_keys(), .revision = plan.revision, .count_only = true}));
+  plan.total_keys = static_cast<std::uint64_t>(all.count);
+  count(plan);
+  if (plan.direction == Direction::kToGit) plan.total_keys += plan.deletes;
+  plan.over_budget = is_over(link.budget, plan);
+  plan.steps = plan.changes.empty() ? 0 : 1;
+  plan.hash = hash_of(plan);
+  mark_secrets(mapping, plan);
+  return {};
+}
+
+Plan start_plan(const Sides& sides, Direction direction) {
+  Plan plan{.direction = direction, .git_head = sides.git_head, .revision = sides.state.revision};
+  if (sides.state.base) plan.base_commit = sides.state.base->commit;
+  return plan;
+}
+
+}  // namespace
+
+std::string_view direction_name(Direction direction) {
+  switch (direction) {
+    case Direction::kNothing:
+      return "nothing";
+    case Direction::kToGit:
+      return "git";
+    case Direction::kToKv:
+      return "kv";
+  }
+  return "nothing";
+}
+
+Result<Direction> direction_of(const Link& link, const Sides& sides) {
+  BENNU_TRY(may_start(link, sides));
+  BENNU_ASSIGN(const auto kv, kv_changes(link, sides));
+  const bool awaits_normalising = sides.state.base && !sides.git_moved &&
+                                  !sides.git_tree.is_null() &&
+                                  sides.state.base->tree != sides.git_tree;
+  if (sides.git_moved && kv.changed) {
+    std::vector<std::string> paths;
+    BENNU_ASSIGN(const auto base, link.repository.read_commit(sides.state.base->commit));
+    BENNU_TRY(git::diff_trees(link.repository, base.tree, sides.git_tree,
+                              [&](const git::TreeChange& change) -> Result<git::Walk> {
+                                paths.emplace_back(change.path);
+                                return git::Walk::kContinue;
+                              }));
+    return both_changed(link, kv.keys, paths);
+  }
+  if (sides.git_moved) return Direction::kToKv;
+  return kv.changed || awaits_normalising ? Direction::kToGit : Direction::kNothing;
+}
+
+Result<Plan> plan_to_kv(const Link& link, const Sides& sides) {
+  Plan plan = start_plan(sides, Direction::kToKv);
+  git::ObjectId before;
+  Mapping before_mapping;
+  if (sides.state.base) {
+    BENNU_ASSIGN(const auto base, link.repository.read_commit(sides.state.base->commit));
+    before = base.tree;
+    BENNU_ASSIGN(before_mapping, mapping_of_tree(link.repository, before, link.identity));
+  }
+  BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, sides.git_tree, link.identity));
+  ChangedKeys changed;
+  const auto schema_id = [&](const git::ObjectId& tree) -> Result<std::optional<git::TreeEntry>> {
+    if (tree.is_null()) return std::nullopt;
+    return link.repository.find_path(tree, kSchemaPath);
+  };
+  BENNU_ASSIGN(const auto old_schema, schema_id(before));
+  BENNU_ASSIGN(const auto new_schema, schema_id(sides.git_tree));
+  if (old_schema == new_schema) {
+    BENNU_TRY(diff_keys(link.repository, link.stop, before_mapping, mapping, before, sides.git_tree,
+                        changed));
+  } else {
+    // Another schema reads every file anew.
+    BENNU_TRY(diff_keys(link.repository, link.stop, before_mapping, mapping, before,
+                        git::ObjectId{}, changed));
+    BENNU_TRY(diff_keys(link.repository, link.stop, before_mapping, mapping, git::ObjectId{},
+                        sides.git_tree, changed));
+  }
+  std::set<std::string> keys;
+  for (const auto& [key, value] : changed.before) keys.insert(key);
+  for (const auto& [key, value] : changed.after) keys.insert(key);
+  for (const std::string& key : keys) {
+    BENNU_ASSIGN(auto now, value_at(link, key, plan.revision));
+    const auto wanted = changed.after.find(key);
+    std::optional<std::string> after;
+    if (wanted != changed.after.end()) after = wanted->second;
+    if (now == after) continue;
+    if (now && is_operational(mapping, key)) {
+      plan.kept.emplace_back(key, std::move(*now));
+      continue;
+    }
+    plan.changes.push_back({.key = key, .before = std::move(now), .after = std::move(after)});
+  }
+  plan.normalised = std::move(changed.normalised);
+  BENNU_TRY(finish_plan(link, mapping, plan));
+  return plan;
+}
+
+Result<Plan> plan_to_git(const Link& link, const Sides& sides) {
+  Plan plan = start_plan(sides, Direction::kToGit);
+  BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, plan.revision, link.identity));
+  BENNU_ASSIGN(const auto window, read_window(link, sides.state, mapping));
+  if (window.whole) {
+    // Without usable history the commit's own keys stand for the state at the base.
+    KeyValues before;
+    if (!sides.git_tree.is_null()) {
+      BENNU_ASSIGN(const auto old_mapping,
+                   mapping_of_tree(link.repository, sides.git_tree, link.identity));
+      BENNU_TRY(read_state(link.repository, sides.git_tree, old_mapping, link.stop, link.progress,
+                           [&](std::string_view key, std::string_view value) -> Status {
+                             before.emplace(key, value);
+                             return {};
+                           }));
+    }
+    BENNU_TRY(link.store.scan(kv::all_keys(), plan.revision, [&](kv::KeyValue& kv) -> Status {
+      if (kv.lease.value != 0 || !Mapping::is_in_tree(mapping.classify(kv.key).key_class))
+        return {};
+      const auto old = before.find(kv.key);
+      std::optional<std::string> was;
+      if (old != before.end()) was = std::move(old->second);
+      if (old != before.end()) before.erase(old);
+      if (was != kv.value)
+        plan.changes.push_back({.key = kv.key, .before = std::move(was), .after = kv.value});
+      return {};
+    }));
+    for (auto& [key, value] : before) plan.changes.push_back({.key = key, .before = value});
+    std::ranges::sort(plan.changes, {}, &PlannedChange::key);
+  } else {
+    std::set<std::string> keys;
+    for (const Group& group : window.groups) keys.insert(group.keys.begin(), group.keys.end());
+    for (const std::string& key : keys) {
+      BENNU_ASSIGN(auto before, value_at(link, key, window.from));
+      BENNU_ASSIGN(auto after, value_at(link, key, window.to));
+      if (before != after)
+        plan.changes.push_back(
+            {.key = key, .before = std::move(before), .after = std::move(after)});
+    }
+  }
+  BENNU_TRY(finish_plan(link, mapping, plan));
+  return plan;
+}
+
+Status check_budget(const Link& link, const Plan& plan, bool confirmed) {
+  if (!plan.over_budget || confirmed) return {};
+  return make_error(
+      Code::kFailedPrecondition,
+      fmt::format(
+          "this would delete {} of {} keys from {}, more than the budget ({} and {} %); look at "
+          "`bennu plan --out FILE`, then `bennu apply FILE` if it is right",
+          plan.deletes, plan.total_keys, plan.direction == Direction::kToKv ? "KV" : "Git",
+          link.budget.keys, link.budget.percent),
+      reason::kDeleteBudget);
+}
+
+}  // namespace bennu::sync

@@ -1,0 +1,188 @@
+#include "sync/sides.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "git/history.hpp"
+#include "git/remote.hpp"
+#include "sync/reasons.hpp"
+
+namespace bennu::sync {
+namespace {
+
+// An export that was cut off after its commit became visible here: the base follows, as it would
+// have.
+Status settle(const Link& link, Sides& sides) {
+  for (const Intent& intent : sides.state.intents) {
+    const bool base_is_there = sides.state.base && sides.state.base->commit == intent.commit;
+    if (base_is_there) continue;
+    kv::TxnRequest request{.compares = {base_unmoved(sides.state)}};
+    if (sides.local_head == intent.commit) {
+      request.success.push_back(
+          base_put({.commit = intent.commit, .tree = intent.tree, .revision = intent.revision}));
+    } else {
+      BENNU_ASSIGN(const bool contained,
+                   intent.commit == sides.local_head
+                       ? Result<bool>(true)
+                       : (sides.local_head.is_null() || !link.repository.contains(intent.commit)
+                              ? Result<bool>(false)
+                              : link.repository.is_ancestor(intent.commit, sides.local_head)));
+      if (contained) continue;  // older, still waiting to be pushed
+      request.success.push_back(intent_delete(intent));
+    }
+    BENNU_ASSIGN(const auto answer, link.store.txn(request));
+    if (!answer.succeeded)
+      return make_error(Code::kAborted, "another sync is at work on this store; try again");
+  }
+  if (!sides.state.intents.empty()) {
+    BENNU_ASSIGN(sides.state, read_sync_state(link.store));
+  }
+  return {};
+}
+
+Status fetch_remote(const Link& link, Sides& sides) {
+  if (link.remote_url.empty()) return {};
+  git::RemoteOptions options{.stop = link.stop};
+  options.on_progress = [&link](std::string_view line) { link.progress(line, 0, 0); };
+  const auto fetched = git::fetch(link.repository, link.remote_url, options, link.branch);
+  if (!fetched) {
+    if (fetched.error().code == Code::kCancelled) return fetched.error();
+    sides.remote_problem = fetched.error().message;
+  }
+  return {};
+}
+
+bool is_intended(const Sides& sides, const git::CommitInfo& commit) {
+  const auto sync_id = git::find_trailer(commit.message, kTrailerSyncId);
+  return sync_id && std::ranges::any_of(sides.state.intents, [&](const Intent& intent) {
+           return *sync_id == intent.sync_id;
+         });
+}
+
+// Commits of our own lineage beyond the base must be ones that this store meant to make.
+Status check_not_rewound(const Link& link, const Sides& sides) {
+  if (sides.state.lineage.empty()) return {};
+  const git::LogOptions options{.until = sides.state.base->commit};
+  return git::log(
+      link.repository, sides.git_head, options,
+      [&](const git::LogEntry& entry) -> Result<git::Walk> {
+        if (git::find_trailer(entry.commit.message, kTrailerLineage) != sides.state.lineage)
+          return git::Walk::kContinue;
+        if (is_intended(sides, entry.commit)) return git::Walk::kContinue;
+        return make_error(
+            Code::kFailedPrecondition,
+            fmt::format(
+                "commit {} was made by this store's lineage, but this store does not know it: it "
+                "is an "
+                "older copy. `bennu adopt` gives it a lineage of its own and goes on from its base",
+                entry.id.short_hex()),
+            reason::kRewound);
+      });
+}
+
+// Whether everything that the remote lacks of our branch is exports of ours that still wait to be
+// pushed.
+Result<std::optional<git::ObjectId>> find_fork(const Link& link, const Sides& sides) {
+  BENNU_ASSIGN(const auto fork,
+               link.repository.merge_base(sides.state.base->commit, sides.git_head));
+  if (!fork) return std::nullopt;
+  bool all_ours = true;
+  BENNU_TRY(git::log(link.repository, sides.state.base->commit, {.until = *fork},
+                     [&](const git::LogEntry& entry) -> Result<git::Walk> {
+                       all_ours = is_intended(sides, entry.commit);
+                       return all_ours ? git::Walk::kContinue : git::Walk::kStop;
+                     }));
+  if (!all_ours) return std::nullopt;
+  return fork;
+}
+
+Status check_base_kept(const Link& link, Sides& sides) {
+  const git::ObjectId& base = sides.state.base->commit;
+  if (base.is_null()) return {};
+  if (link.repository.contains(base)) {
+    BENNU_ASSIGN(const bool kept, link.repository.is_ancestor(base, sides.git_head));
+    if (kept) return {};
+    BENNU_ASSIGN(sides.fork, find_fork(link, sides));
+    if (sides.fork) return {};
+  }
+  return make_error(Code::kFailedPrecondition,
+                    fmt::format("the history of branch {} was rewritten: it no longer holds the "
+                                "base {}. Put the old history back, or "
+                                "`bennu adopt --take git` to follow the new one, or `bennu adopt "
+                                "--take kv` to add this store's state on top",
+                                link.branch, base.short_hex()),
+                    reason::kBaseRewritten);
+}
+
+Status compare_heads(const Link& link, Sides& sides) {
+  sides.git_head = sides.local_head;
+  if (sides.remote_head.is_null()) {
+    sides.unpushed = !link.remote_url.empty() && !sides.local_head.is_null();
+  } else if (sides.local_head.is_null()) {
+    sides.git_head = sides.remote_head;
+  } else if (sides.remote_head != sides.local_head) {
+    BENNU_ASSIGN(const bool behind,
+                 link.repository.is_ancestor(sides.local_head, sides.remote_head));
+    BENNU_ASSIGN(sides.unpushed, link.repository.is_ancestor(sides.remote_head, sides.local_head));
+    if (!sides.unpushed) sides.git_head = sides.remote_head;
+    if (!behind && !sides.unpushed) sides.unpushed = true;  // both have commits of their own
+  }
+  if (!sides.git_head.is_null()) {
+    BENNU_ASSIGN(const auto commit, link.repository.read_commit(sides.git_head));
+    sides.git_tree = commit.tree;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string local_ref(const Link& link) { return "refs/heads/" + link.branch; }
+std::string remote_ref(const Link& link) { return "refs/remotes/origin/" + link.branch; }
+
+Result<Sides> examine(const Link& link, Fetch fetch, bool guarded) {
+  Sides sides;
+  BENNU_ASSIGN(sides.state, read_sync_state(link.store));
+  if (fetch == Fetch::kYes) BENNU_TRY(fetch_remote(link, sides));
+  BENNU_ASSIGN(const auto local, link.repository.find_ref(local_ref(link)));
+  BENNU_ASSIGN(const auto remote, link.repository.find_ref(remote_ref(link)));
+  sides.local_head = local.value_or(git::ObjectId{});
+  sides.remote_head = remote.value_or(git::ObjectId{});
+  BENNU_TRY(settle(link, sides));
+  BENNU_TRY(compare_heads(link, sides));
+  if (!guarded || !sides.state.base || sides.git_head.is_null()) return sides;
+  if (sides.git_head != sides.state.base->commit) {
+    BENNU_TRY(check_base_kept(link, sides));
+    BENNU_TRY(check_not_rewound(link, sides));
+    BENNU_ASSIGN(const auto base_commit, link.repository.read_commit(sides.state.base->commit));
+    sides.git_moved = base_commit.tree != sides.git_tree;
+  }
+  return sides;
+}
+
+Status may_start(const Link& link, const Sides& sides) {
+  if (sides.state.base || sides.git_head.is_null()) return {};
+  BENNU_ASSIGN(const auto head, link.repository.read_commit(sides.git_head));
+  const auto lineage = git::find_trailer(head.message, kTrailerLineage);
+  const std::string_view choices =
+      "`bennu restore` into a new folder takes it over; `bennu adopt --take git` replaces this "
+      "store's state by it; "
+      "`bennu adopt --take kv` adds this store's state on top of it";
+  if (lineage && *lineage != sides.state.lineage) {
+    return make_error(Code::kFailedPrecondition,
+                      fmt::format("branch {} was written by another store (lineage {}), and this "
+                                  "store was never equal to "
+                                  "it; nothing is exported. {}",
+                                  link.branch, *lineage, choices),
+                      reason::kForeignLineage);
+  }
+  return make_error(
+      Code::kFailedPrecondition,
+      fmt::format(
+          "branch {} already holds commits, and this store was never equal to it; nothing is "
+          "exported. {}",
+          link.branch, choices),
+      reason::kNoBase);
+}
+
+}  // namespace bennu::sync

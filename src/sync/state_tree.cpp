@@ -1,0 +1,210 @@
+#include "sync/state_tree.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <utility>
+
+#include "base/limits.hpp"
+#include "sync/age_keys.hpp"
+#include "sync/raw_path.hpp"
+
+namespace bennu::sync {
+namespace {
+
+constexpr std::uint64_t kProgressStep = 1024;
+
+Error cancelled() { return make_error(Code::kCancelled, "interrupted; nothing was changed"); }
+
+Result<std::shared_ptr<const KeyRing>> open_ring(const std::map<std::uint32_t, std::string>& files,
+                                                 const std::filesystem::path& identity) {
+  std::error_code ignored;
+  if (files.empty() || identity.empty() || !std::filesystem::exists(identity, ignored)) {
+    return std::make_shared<const KeyRing>();
+  }
+  return unlock(files, identity.string());
+}
+
+// Where the bytes of a file go that is given to the writer by id.
+using BlobSink = std::function<Result<git::ObjectId>(std::string_view bytes)>;
+
+Result<git::ObjectId> id_of(const TreeFile& file, const BlobSink& blobs) {
+  if (file.mode == FileMode::kEmptyTree) return git::empty_tree_id();
+  if (file.id.empty()) return blobs(file.bytes);
+  const auto id = git::ObjectId::from_hex(file.id);
+  if (id) return *id;
+  return make_error(Code::kDataLoss,
+                    fmt::format("{}: its record names no object: {}", file.path, file.id));
+}
+
+Status add_to_writer(git::BulkTreeWriter& writer, const BlobSink& blobs, const TreeFile& file) {
+  const auto mode = static_cast<std::uint32_t>(file.mode);
+  const bool has_bytes = file.mode != FileMode::kEmptyTree && file.id.empty();
+  if (!file.early && has_bytes) return writer.add(file.path, mode, file.bytes);
+  BENNU_ASSIGN(const auto id, id_of(file, blobs));
+  return file.early ? writer.add_early(file.path, mode, id) : writer.add_id(file.path, mode, id);
+}
+
+Result<bool> has_key(kv::Reader& store, Revision revision, std::string key) {
+  BENNU_ASSIGN(
+      const auto found,
+      store.range({.range = {.key = std::move(key)}, .revision = revision, .count_only = true}));
+  return found.count > 0;
+}
+
+Result<AssemblyStats> assemble(const Link& link, const Mapping& mapping, Revision revision,
+                               const FileSink& sink) {
+  const auto probe = [&](std::string_view key) {
+    return has_key(link.store, revision, std::string(key));
+  };
+  TreeAssembler assembler(mapping, probe, sink);
+  for (const kv::KeyRange& range : Mapping::record_ranges()) {
+    BENNU_TRY(link.store.scan(
+        range, revision, [&](kv::KeyValue& kv) { return assembler.add_record(kv.key, kv.value); }));
+  }
+  std::uint64_t keys = 0;
+  BENNU_TRY(link.store.scan(kv::all_keys(), revision, [&](kv::KeyValue& kv) -> Status {
+    if (++keys % kProgressStep == 0) {
+      if (link.stop.stop_requested()) return cancelled();
+      link.progress("keys to tree", keys, 0);
+    }
+    return assembler.add(kv);
+  }));
+  return assembler.finish();
+}
+
+Result<StateTree> build(const Link& link, const Mapping& mapping, Revision revision,
+                        git::BulkTreeWriter& writer, const BlobSink& blobs) {
+  StateTree built;
+  BENNU_ASSIGN(built.stats, assemble(link, mapping, revision, [&](const TreeFile& file) {
+                 return add_to_writer(writer, blobs, file);
+               }));
+  BENNU_ASSIGN(built.tree, writer.finish());
+  return built;
+}
+
+}  // namespace
+
+Result<Mapping> mapping_of_state(kv::Reader& store, Revision revision,
+                                 const std::filesystem::path& identity) {
+  const std::string keys_prefix = std::string(kFileRecordPrefix) + std::string(kKeysFolder);
+  std::optional<std::string> schema;
+  std::map<std::uint32_t, std::string> files;
+  BENNU_ASSIGN(const auto found,
+               store.range({.range = {.key = std::string(kSchemaKey)}, .revision = revision}));
+  if (!found.kvs.empty()) schema = found.kvs[0].value;
+  BENNU_ASSIGN(const auto keys,
+               store.range({.range = kv::prefix_range(keys_prefix), .revision = revision}));
+  for (const kv::KeyValue& kv : keys.kvs) {
+    const std::uint32_t epoch =
+        epoch_of_path(std::string_view(kv.key).substr(kFileRecordPrefix.size()));
+    if (epoch != 0) files[epoch] = kv.value;
+  }
+  BENNU_ASSIGN(auto ring, open_ring(files, identity));
+  return Mapping::open(schema, std::move(ring));
+}
+
+Result<Mapping> mapping_of_tree(const git::Repository& repository, const git::ObjectId& tree,
+                                const std::filesystem::path& identity) {
+  std::optional<std::string> schema;
+  std::map<std::uint32_t, std::string> files;
+  BENNU_ASSIGN(const auto schema_entry, repository.find_path(tree, kSchemaPath));
+  if (schema_entry && git::mode::is_blob(schema_entry->mode)) {
+    BENNU_ASSIGN(schema, repository.read_blob(schema_entry->id));
+  }
+  const std::string_view keys_folder = kKeysFolder.substr(0, kKeysFolder.size() - 1);
+  BENNU_ASSIGN(const auto folder, repository.find_path(tree, keys_folder));
+  if (folder && folder->is_tree()) {
+    BENNU_ASSIGN(const auto entries, repository.read_tree(folder->id, keys_folder));
+    for (const git::TreeEntry& entry : entries) {
+      const std::uint32_t epoch = epoch_of_path(std::string(kKeysFolder) + entry.name);
+      if (epoch != 0 && git::mode::is_blob(entry.mode)) {
+        BENNU_ASSIGN(files[epoch], repository.read_blob(entry.id));
+      }
+    }
+  }
+  BENNU_ASSIGN(auto ring, open_ring(files, identity));
+  return Mapping::open(schema, std::move(ring));
+}
+
+git::TreeRules tree_rules(kv::Reader& store, Revision revision) {
+  return {.leaf_name = std::string(kLeafName), .keep = [&store, revision](std::string_view path) {
+            for (const char* kind : {"empty/", "file/", "link/", "blob/"}) {
+              const auto named =
+                  has_key(store, revision, fmt::format("{}{}{}", kTreePrefix, kind, path));
+              if (named && *named) return true;
+            }
+            return false;
+          }};
+}
+
+Result<StateTree> write_state(const Link& link, const Mapping& mapping, Revision revision,
+                              git::PackWriter& pack) {
+  git::BulkTreeWriter writer(pack, {.rules = tree_rules(link.store, revision)});
+  return build(link, mapping, revision, writer,
+               [&](std::string_view bytes) { return pack.add(git::ObjectKind::kBlob, bytes); });
+}
+
+Result<StateTree> prove_state(const Link& link, const Mapping& mapping, Revision revision) {
+  git::BulkTreeWriter writer({.rules = tree_rules(link.store, revision)});
+  return build(link, mapping, revision, writer,
+               [](std::string_view bytes) -> Result<git::ObjectId> {
+                 return git::hash_object(git::ObjectKind::kBlob, bytes);
+               });
+}
+
+TreeFile tree_file(const git::FileVisit& visit, std::string& id_hex) {
+  TreeFile file{
+      .path = visit.path, .mode = static_cast<FileMode>(visit.mode), .size = visit.size_bytes};
+  if (visit.bytes) {
+    file.bytes = *visit.bytes;
+  } else if (visit.mode != git::mode::kTree) {
+    id_hex = visit.id.hex();
+    file.id = id_hex;
+  }
+  return file;
+}
+
+Result<ParseStats> read_state(const git::Repository& repository, const git::ObjectId& tree,
+                              const Mapping& mapping, const std::stop_token& stop,
+                              const Progress& progress, const KeyValueSink& sink) {
+  TreeParser parser(mapping, sink);
+  std::uint64_t files = 0;
+  std::string id_hex;
+  const git::ReadOptions options{.max_blob_bytes = limits::kMaxValueBytes};
+  BENNU_TRY(git::walk_files(repository, tree, options, [&](const git::FileVisit& visit) -> Status {
+    if (++files % kProgressStep == 0) {
+      if (stop.stop_requested()) return cancelled();
+      progress("files to keys", files, 0);
+    }
+    return parser.add(tree_file(visit, id_hex));
+  }));
+  return parser.finish();
+}
+
+Result<git::ObjectId> canonical_tree(const git::Repository& repository, const git::ObjectId& tree,
+                                     const Mapping& mapping, git::ObjectSink& sink) {
+  git::TreeEditor editor(
+      sink, tree,
+      {.leaf_name = std::string(kLeafName), .keep = [](std::string_view) { return true; }});
+  std::string id_hex;
+  const git::ReadOptions options{.max_blob_bytes = limits::kMaxValueBytes};
+  BENNU_TRY(git::walk_files(repository, tree, options, [&](const git::FileVisit& visit) -> Status {
+    if (mapping.parse_path(visit.path).kind != PathOf::Kind::kDocument) return {};
+    std::vector<kv::KeyValue> keys;
+    TreeParser parser(mapping, [&](std::string_view key, std::string_view value) -> Status {
+      keys.push_back({.key = std::string(key), .value = std::string(value)});
+      return {};
+    });
+    BENNU_TRY(parser.add(tree_file(visit, id_hex)));
+    BENNU_ASSIGN(const auto stats, parser.finish());
+    if (stats.exact()) return {};
+    BENNU_ASSIGN(const auto built, mapping.build(mapping.file_at(visit.path), keys));
+    if (!built) return editor.remove(visit.path);
+    BENNU_ASSIGN(const auto id, sink.add(git::ObjectKind::kBlob, built->bytes));
+    return editor.set(visit.path, static_cast<std::uint32_t>(built->mode), id);
+  }));
+  return editor.finish();
+}
+
+}  // namespace bennu::sync

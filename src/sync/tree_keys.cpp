@@ -1,0 +1,57 @@
+#include "sync/tree_keys.hpp"
+
+#include "git/tree_walk.hpp"
+#include "sync/state_tree.hpp"
+
+namespace bennu::sync {
+namespace {
+
+// The keys that one entry of a tree stands for; none for no entry. False in `exact` if an export
+// would write it otherwise.
+Status add_entry(const git::Repository& repository, const Mapping& mapping, std::string_view path,
+                 const git::TreeEntry* entry, KeyValues& keys, bool& exact) {
+  if (entry == nullptr) return {};
+  TreeParser parser(mapping, [&](std::string_view key, std::string_view value) -> Status {
+    keys.insert_or_assign(std::string(key), std::string(value));
+    return {};
+  });
+  git::FileVisit visit{.path = path, .mode = entry->mode, .id = entry->id};
+  std::string bytes;
+  if (git::mode::is_blob(entry->mode)) {
+    BENNU_ASSIGN(const auto header, repository.read_header(entry->id));
+    visit.size_bytes = header.size_bytes;
+    if (header.size_bytes <= mapping.byte_limit(path)) {
+      BENNU_ASSIGN(bytes, repository.read_blob(entry->id));
+      visit.bytes = bytes;
+    }
+  }
+  std::string id_hex;
+  TreeFile file = tree_file(visit, id_hex);
+  file.has_siblings = true;  // a `%v` in a tree of ours always stands beside what is below its key
+  BENNU_TRY(parser.add(file));
+  BENNU_ASSIGN(const auto stats, parser.finish());
+  exact = stats.exact();
+  return {};
+}
+
+}  // namespace
+
+Status diff_keys(const git::Repository& repository, const std::stop_token& stop,
+                 const Mapping& before_mapping, const Mapping& after_mapping,
+                 const git::ObjectId& before, const git::ObjectId& after, ChangedKeys& changed) {
+  return git::diff_trees(
+      repository, before, after, [&](const git::TreeChange& change) -> Result<git::Walk> {
+        if (stop.stop_requested())
+          return make_error(Code::kCancelled, "interrupted; nothing was changed");
+        bool exact = true;
+        BENNU_TRY(add_entry(repository, before_mapping, change.path, change.before, changed.before,
+                            exact));
+        exact = true;
+        BENNU_TRY(
+            add_entry(repository, after_mapping, change.path, change.after, changed.after, exact));
+        if (!exact) changed.normalised.emplace_back(change.path);
+        return git::Walk::kContinue;
+      });
+}
+
+}  // namespace bennu::sync

@@ -1,0 +1,37 @@
+#pragma once
+// What   The keys behind the files that differ between two trees.
+// Why    Import, diff and drift speak of keys and fields; Git speaks of files.
+// Use    `diff_keys(repository, stop, mapping of before, mapping of after, before, after,
+//        changed)`; null ids stand for "no tree".
+// Errors Those of reading and parsing, with the path; kCancelled.
+// Threads As the repository's handle.
+// Source own design; cost is that of git::diff_trees: what changed.
+
+#include <functional>
+#include <map>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "git/repository.hpp"
+#include "sync/mapping.hpp"
+
+namespace bennu::sync {
+
+using KeyValues = std::map<std::string, std::string, std::less<>>;
+
+/// Keys of files that differ: with their values on either side, equal ones included.
+struct ChangedKeys {
+  KeyValues before;
+  KeyValues after;
+  std::vector<std::string>
+      normalised;  ///< files of the after side that an export would write differently
+};
+
+[[nodiscard]] Status diff_keys(const git::Repository& repository, const std::stop_token& stop,
+                               const Mapping& before_mapping, const Mapping& after_mapping,
+                               const git::ObjectId& before, const git::ObjectId& after,
+                               ChangedKeys& changed);
+
+}  // namespace bennu::sync

@@ -1,0 +1,41 @@
+#pragma once
+// What   Looks only: whether state and branch are equal, and what differs, in three groups.
+// Why    "In sync" is a comparison of two tree ids, never a belief.
+// Use    `verify(link)` rebuilds the whole tree; `drift(link, fetch)` costs what changed.
+// Errors Those of examine and of the mapping.
+// Threads As Link.
+// Source decision 2 of the system design.
+
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "sync/link.hpp"
+#include "sync/sides.hpp"
+
+namespace bennu::sync {
+
+struct VerifyReport {
+  bool in_sync = false;
+  git::ObjectId kv_tree;  ///< rebuilt from every key
+  git::ObjectId
+      git_tree;  ///< of the branch's head, as far as this machine knows it; null without a commit
+  git::ObjectId commit;
+  Revision revision;
+  std::vector<Exception> exceptions;
+  std::vector<std::string> keys;  ///< the first keys that differ, where the base tells which
+  std::uint64_t different = 0;
+  bool awaits_normalising = false;  ///< the next export brings documents into their canonical form
+};
+[[nodiscard]] Result<VerifyReport> verify(const Link& link);
+
+struct DriftReport {
+  std::vector<std::string> kv;    ///< keys changed in KV since the base
+  std::vector<std::string> git;   ///< keys changed in Git since the base
+  std::vector<std::string> both;  ///< keys in both
+  std::string remote_problem;
+  [[nodiscard]] bool none() const { return kv.empty() && git.empty() && both.empty(); }
+};
+[[nodiscard]] Result<DriftReport> drift(const Link& link, Fetch fetch);
+
+}  // namespace bennu::sync
