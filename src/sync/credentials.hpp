@@ -7,7 +7,7 @@
 // Errors None. It can miss and it can be wrong: it warns, it does not protect.
 // Threads Pure function.
 // Source own design; token forms as their makers publish them (GitHub, GitLab, AWS, Slack, Stripe,
-//        Google, npm).
+//        Google, npm, Docker, Vault).
 
 #include <cstddef>
 #include <string>

@@ -5,7 +5,7 @@
 #include <random>
 
 #include "sync/json_node.hpp"
-#include "sync/testing/mapping_fixture.hpp"
+#include "sync/mapping_for_tests.hpp"
 
 namespace bennu::sync {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "base/bytes.hpp"
 #include "kv/store.hpp"
-#include "sync/testing/mapping_fixture.hpp"
+#include "sync/mapping_for_tests.hpp"
 
 namespace bennu::sync {
 namespace {

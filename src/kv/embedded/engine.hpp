@@ -11,6 +11,7 @@
 // Threads open_embedded: safe for all; the store: safe for all.
 // Source own design, ADR 0002 and docs/formats/rocksdb.md; semantics: etcd v3.
 
+#include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
@@ -31,6 +32,10 @@ struct EngineOptions {
   /// The revision of a new store. A restored one starts far above, so that clients that remember
   /// the old one's revisions are told that those are compacted.
   Revision initial_revision{1};
+  /// Lease time passes by at most this between two looks at the clock, so that clients whose
+  /// store stood still (SIGSTOP, a disk that hangs) can renew before they lose their leases. Tests
+  /// that jump in time with a ManualClock raise it.
+  std::chrono::nanoseconds lease_stall_limit = std::chrono::seconds{1};
   env::Clock* clock = nullptr;    ///< null: the machine's
   env::Random* random = nullptr;  ///< null: the kernel's
 };

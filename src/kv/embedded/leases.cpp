@@ -10,8 +10,14 @@
 namespace bennu::kv::embedded {
 namespace {
 
+using std::chrono::nanoseconds;
+
 constexpr std::size_t kExpiredAtOnce = 64;
 constexpr std::size_t kCheckpointsAtOnce = 1000;
+// How long to leave a store alone that cannot be written.
+constexpr nanoseconds kAfterFailure = std::chrono::seconds{1};
+// A clock that tests move does not say when it will.
+constexpr nanoseconds kOtherClock = std::chrono::milliseconds{10};
 
 SideEffects::LeaseWrite to_write(const LeaseRecord& record) {
   return {.id = record.id,
@@ -51,26 +57,39 @@ void Leases::stop() {
   (void)write([this] { return table_.final_checkpoints(); });
 }
 
+Status Leases::work() {
+  for (const LeaseId id : table_.expired(kExpiredAtOnce)) {
+    const auto revoked = revoke(id, true);
+    // Someone else may have revoked it, or kept it alive.
+    if (!revoked && revoked.error().code != Code::kNotFound) return revoked.error();
+  }
+  if (!table_.checkpoint_due()) return {};
+  return write([this] { return table_.checkpoints(kCheckpointsAtOnce); });
+}
+
 void Leases::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    const auto pause = table_.tick();
-    for (const LeaseId id : table_.expired(kExpiredAtOnce)) {
-      if (stop.stop_requested()) return;
-      // Whoever fails stays expired and is tried again; a client may have revoked it meanwhile.
-      (void)revoke(id);
-    }
-    (void)write([this] { return table_.checkpoints(kCheckpointsAtOnce); });
+    nanoseconds pause = table_.tick();
+    // Whoever fails stays expired and is tried again.
+    if (!work()) pause = kAfterFailure;
+    const bool some = pause != nanoseconds::max();
+    if (some && !real_time_) pause = kOtherClock;
     std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, stop,
-                   std::max<std::chrono::nanoseconds>(pause, std::chrono::milliseconds{10}),
-                   [] { return false; });
+    if (some) {
+      wake_.wait_for(lock, stop, pause, [this] { return granted_; });
+    } else {
+      wake_.wait(lock, stop, [this] { return granted_; });
+    }
+    granted_ = false;
   }
 }
 
 Status Leases::write(const std::function<std::vector<LeaseRecord>()>& records) {
   return writer_.execute([&](Evaluation& evaluation) -> Status {
-    for (const LeaseRecord& record : records())
-      evaluation.side().leases.push_back(to_write(record));
+    for (const LeaseRecord& record : records()) {
+      // Revoked in the meantime: its record must not come back.
+      if (table_.contains(record.id)) evaluation.side().leases.push_back(to_write(record));
+    }
     return {};
   });
 }
@@ -86,15 +105,22 @@ Result<LeaseGrantResponse> Leases::grant(const LeaseGrantRequest& request) {
     if (granted) (void)table_.take(granted->id);
     return written.error();
   }
+  {
+    const std::lock_guard lock(mutex_);
+    granted_ = true;
+  }
+  wake_.notify_all();
   return LeaseGrantResponse{
       .revision = published_.get()->revision, .id = granted->id, .ttl_s = granted->ttl_s};
 }
 
-Result<Revision> Leases::revoke(LeaseId id) {
+Result<Revision> Leases::revoke(LeaseId id) { return revoke(id, false); }
+
+Result<Revision> Leases::revoke(LeaseId id, bool only_expired) {
   std::optional<LeaseTable::Taken> taken;
   Revision revision;
   const Status written = writer_.execute([&](Evaluation& evaluation) -> Status {
-    BENNU_ASSIGN(taken, table_.take(id));
+    BENNU_ASSIGN(taken, only_expired ? table_.take_expired(id) : table_.take(id));
     BENNU_TRY(evaluation.erase_lease_keys(id));
     evaluation.side().leases.push_back({.id = id, .times = std::nullopt});
     revision = evaluation.revision();

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "env/clock.hpp"
 #include "kv/embedded/lease_table.hpp"
 #include "kv/embedded/view.hpp"
 #include "kv/embedded/writer.hpp"
@@ -20,8 +21,13 @@ namespace bennu::kv::embedded {
 class Leases {
  public:
   /// All must outlive it.
-  Leases(const Database& database, PublishedView& published, Writer& writer, LeaseTable& table)
-      : database_(database), published_(published), writer_(writer), table_(table) {}
+  Leases(const Database& database, PublishedView& published, Writer& writer, LeaseTable& table,
+         const env::Clock& clock)
+      : database_(database),
+        published_(published),
+        writer_(writer),
+        table_(table),
+        real_time_(&clock == &env::system_clock()) {}
   ~Leases() { stop(); }
   Leases(const Leases&) = delete;
   Leases& operator=(const Leases&) = delete;
@@ -40,15 +46,19 @@ class Leases {
   [[nodiscard]] Result<LeasesResponse> list();
 
  private:
+  [[nodiscard]] Result<Revision> revoke(LeaseId id, bool only_expired);
   void run(const std::stop_token& stop);
+  [[nodiscard]] Status work();
   [[nodiscard]] Status write(const std::function<std::vector<LeaseRecord>()>& records);
 
   const Database& database_;
   PublishedView& published_;
   Writer& writer_;
   LeaseTable& table_;
+  const bool real_time_;
   std::mutex mutex_;
   std::condition_variable_any wake_;
+  bool granted_ = false;  // a lease that the thread may not know of
   std::jthread thread_;
 };
 

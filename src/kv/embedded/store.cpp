@@ -67,13 +67,14 @@ EmbeddedStore::EmbeddedStore(const EngineOptions& options, std::unique_ptr<Datab
       read_only_(options.read_only),
       source_(*database_, published_),
       watches_(source_, clock_of(options), {}),
-      lease_table_(clock_of(options), random_of(options)),
+      lease_table_(clock_of(options), random_of(options),
+                   {.max_tick_gap = options.lease_stall_limit}),
       reclaimer_(*database_, published_),
       writer_(*database_, published_,
               {.lease_exists = [this](LeaseId id) { return lease_table_.contains(id); },
                .watches = &watches_,
                .compacted = [this] { reclaimer_.wake(); }}),
-      leases_(*database_, published_, writer_, lease_table_) {}
+      leases_(*database_, published_, writer_, lease_table_, clock_of(options)) {}
 
 EmbeddedStore::~EmbeddedStore() {
   watches_.close();
