@@ -6,8 +6,7 @@
 // Use    Called by `fetch` only.
 // Errors As `fetch`. What an interrupted call leaves is swept when the owner opens the repository.
 // Threads As `fetch`.
-// Source git-clone(1), connected.c and builtin/clone.c (check_self_contained_and_connected) of git
-//        2.39.
+// Source git-clone(1), and of git 2.39 connected.c (check_self_contained_and_connected).
 
 #include <optional>
 #include <string>

@@ -5,8 +5,8 @@
 
 #include "env/temp_dir.hpp"
 #include "git/commit.hpp"
+#include "git/git_program_for_tests.hpp"
 #include "git/reasons.hpp"
-#include "git/testing/git_program.hpp"
 #include "git/tree.hpp"
 
 namespace bennu::git {

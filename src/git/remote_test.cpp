@@ -8,10 +8,10 @@
 #include "env/temp_dir.hpp"
 #include "git/commit.hpp"
 #include "git/git_program.hpp"
+#include "git/git_program_for_tests.hpp"
 #include "git/maintenance.hpp"
 #include "git/pack_writer.hpp"
 #include "git/reasons.hpp"
-#include "git/testing/git_program.hpp"
 #include "git/tree_editor.hpp"
 
 namespace bennu::git {

@@ -8,9 +8,9 @@
 #include <thread>
 
 #include "env/temp_dir.hpp"
+#include "git/git_program_for_tests.hpp"
 #include "git/history.hpp"
 #include "git/reasons.hpp"
-#include "git/testing/git_program.hpp"
 #include "git/tree_walk.hpp"
 
 namespace bennu::git {

@@ -9,9 +9,9 @@
 
 #include "env/temp_dir.hpp"
 #include "git/bulk_tree_writer.hpp"
+#include "git/git_program_for_tests.hpp"
 #include "git/pack_writer.hpp"
 #include "git/reasons.hpp"
-#include "git/testing/git_program.hpp"
 #include "git/tree_walk.hpp"
 
 namespace bennu::git {

@@ -27,9 +27,10 @@ struct GitRun {
 
 inline GitRun try_git(const std::filesystem::path& directory, std::vector<std::string> arguments,
                       std::string input = "") {
-  arguments.insert(arguments.begin(),
-                   {"git", "-c", "user.name=Tess", "-c", "user.email=tess@example.org", "-c",
-                    "init.defaultBranch=main", "-c", "protocol.file.allow=always"});
+  arguments.insert(
+      arguments.begin(),
+      {"git", "-c", "user.name=Tess", "-c", "user.email=tess@example.org", "-c",
+       "init.defaultBranch=main", "-c", "protocol.file.allow=always", "-c", "core.fsync=none"});
   const auto result = env::run({.argv = arguments,
                                 .input = std::move(input),
                                 .environment = {{"GIT_CONFIG_GLOBAL", "/dev/null"},
