@@ -22,7 +22,8 @@ Result<OpenStore> fresh_etcd() {
 #ifdef BENNU_HAS_EMBEDDED
 Result<OpenStore> fresh_embedded() {
   auto folder = std::make_shared<env::TempDir>();
-  BENNU_ASSIGN(auto store, kv::embedded::open_embedded(folder->path(), {}));
+  BENNU_ASSIGN(auto store,
+               kv::open_embedded({.path = folder->path() / "kv", .create_if_missing = true}));
   return OpenStore(std::move(folder), std::move(store));
 }
 #endif
