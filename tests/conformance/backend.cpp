@@ -28,10 +28,17 @@ Result<OpenStore> fresh_embedded() {
 }
 #endif
 
+std::map<std::string, Result<OpenStore>>& shared_stores() {
+  static std::map<std::string, Result<OpenStore>> stores;
+  return stores;
+}
+
 }  // namespace
 
+void close_shared_stores() { shared_stores().clear(); }
+
 Result<kv::Store*> Backend::shared() const {
-  static std::map<std::string, Result<OpenStore>> opened;
+  auto& opened = shared_stores();
   auto found = opened.find(name);
   if (found == opened.end()) found = opened.emplace(name, fresh()).first;
   if (!found->second) return found->second.error();

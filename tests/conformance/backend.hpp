@@ -43,10 +43,12 @@ struct Backend {
   std::string name;
   Traits traits;
   std::function<Result<OpenStore>()> fresh;
-  /// Made by `fresh` at the first call and kept until the process ends.
+  /// Made by `fresh` at the first call and kept until close_shared_stores().
   [[nodiscard]] Result<kv::Store*> shared() const;
 };
 
 [[nodiscard]] const std::vector<Backend>& backends();
+/// Before the process takes down what the engines' libraries keep in globals.
+void close_shared_stores();
 
 }  // namespace bennu::conformance

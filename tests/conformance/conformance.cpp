@@ -6,6 +6,15 @@
 #include "env/clock.hpp"
 
 namespace bennu::conformance {
+namespace {
+
+class CloseStores final : public testing::Environment {
+  void TearDown() override { close_shared_stores(); }
+};
+[[maybe_unused]] const auto* const kCloseStores =
+    testing::AddGlobalTestEnvironment(new CloseStores);  // gtest owns it
+
+}  // namespace
 
 kv::Compare compare(const std::string& key, kv::CompareTarget target, kv::CompareResult result,
                     std::int64_t number) {
