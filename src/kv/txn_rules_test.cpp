@@ -42,6 +42,12 @@ TEST(TxnRules, LimitsAreInclusive) {
             reason::kTooLarge);
 }
 
+TEST(TxnRules, OnlyWhatIsStoredIsBounded) {
+  const std::string over(2 * limits::kMaxKeyBytes, 'k');
+  EXPECT_TRUE(validate(RangeRequest{.range = {.key = over, .end = over}}));
+  EXPECT_TRUE(validate(DeleteRangeRequest{.range = {.key = over, .end = {}}}));
+}
+
 TEST(TxnRules, EmptyKeysAreRefusedAtAnyDepth) {
   EXPECT_EQ(check({nested({}, {nested({del("")})})}), reason::kEmptyKey);
   EXPECT_EQ(reason_of(validate(TxnRequest{.compares = {Compare{}}, .success = {}, .failure = {}})),
