@@ -185,6 +185,12 @@ Result<TxnResponse> Evaluation::run(const TxnRequest& request, const std::vector
   response.succeeded = path[at++];
   for (const Op& op : response.succeeded ? request.success : request.failure) {
     if (const auto* put_request = std::get_if<PutRequest>(&op.request)) {
+      // Where key and lease are both missing, etcd names the lease of a put of its own, but the key
+      // of a put in a transaction (apply.go, Put and checkRequestPut).
+      if (put_request->ignore_value || put_request->ignore_lease) {
+        BENNU_ASSIGN(const auto before, find(put_request->key));
+        if (!before) return errors::key_not_found();
+      }
       BENNU_ASSIGN(auto one, put(*put_request));
       response.responses.push_back(OpResponse{std::move(one)});
     } else if (const auto* erase_request = std::get_if<DeleteRangeRequest>(&op.request)) {
