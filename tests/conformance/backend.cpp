@@ -48,10 +48,11 @@ Result<kv::Store*> Backend::shared() const {
 const std::vector<Backend>& backends() {
   static const std::vector<Backend> all = {
 #ifdef BENNU_HAS_EMBEDDED
-      {.name = "embedded", .traits = {}, .fresh = fresh_embedded},
+      {.name = "embedded", .traits = {.min_ttl_s = 2}, .fresh = fresh_embedded},
 #endif
       {.name = "etcd",
        .traits = {.bounds_keys = false,
+                  .min_ttl_s = 1,
                   .progress_follows_events = false,
                   .keeps_tombstone_at_compaction = false},
        .fresh = fresh_etcd},

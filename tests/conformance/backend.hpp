@@ -23,7 +23,7 @@ namespace bennu::conformance {
 /// What the contract leaves open, or what an old etcd gets wrong.
 struct Traits {
   bool bounds_keys = true;     ///< at limits::kMaxKeyBytes; etcd bounds the whole request only
-  std::int64_t min_ttl_s = 1;  ///< a shorter TTL is raised to this
+  std::int64_t min_ttl_s = 0;  ///< a shorter TTL is raised to this
   bool progress_follows_events = true;        ///< etcd before 3.4.25 may overtake (etcd#15220)
   bool keeps_tombstone_at_compaction = true;  ///< etcd before 3.4.36 drops it (etcd#19179)
 };

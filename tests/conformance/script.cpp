@@ -25,6 +25,29 @@ constexpr std::array<std::string_view, 5> kValues = {"", "1", "2", "10",
                                                      std::string_view("x\0y", 3)};
 constexpr std::string_view kToTheEnd("\0", 1);
 
+/// Whether a put of the transaction may be refused because of what the store holds.
+bool may_be_refused(const kv::TxnRequest& txn) {
+  for (const auto* branch : {&txn.success, &txn.failure}) {
+    for (const auto& op : *branch) {
+      if (const auto* put = std::get_if<kv::PutRequest>(&op.request)) {
+        if (put->ignore_value || put->ignore_lease || put->lease != LeaseId{}) return true;
+      }
+      const auto* nested = std::get_if<kv::TxnRequest>(&op.request);
+      if (nested != nullptr && may_be_refused(*nested)) return true;
+    }
+  }
+  return false;
+}
+
+void read_the_newest(kv::TxnRequest& txn) {
+  for (auto* branch : {&txn.success, &txn.failure}) {
+    for (auto& op : *branch) {
+      if (auto* read = std::get_if<kv::RangeRequest>(&op.request)) read->revision = {};
+      if (auto* nested = std::get_if<kv::TxnRequest>(&op.request)) read_the_newest(*nested);
+    }
+  }
+}
+
 class Generator {
  public:
   explicit Generator(std::uint64_t seed) : random_(seed) {}
@@ -165,6 +188,8 @@ class Generator {
     for (std::size_t count = below(3); count > 0; --count) request.compares.push_back(compare());
     request.success = branch(depth);
     request.failure = branch(depth);
+    // Of a refused put and a read at a wrong revision, versions of etcd name the one or the other.
+    if (depth == 0 && may_be_refused(request)) read_the_newest(request);
     return request;
   }
 

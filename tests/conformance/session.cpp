@@ -18,6 +18,7 @@ namespace {
 constexpr std::chrono::seconds kPatience{30};
 /// The watch that sees everything: it tells how many events each of the others must have.
 constexpr kv::WatchId kControl = 1'000'000;
+constexpr kv::WatchId kProbe = 2'000'000;
 
 /// A call that the session itself needs and that must not fail.
 template <class T>
@@ -226,6 +227,9 @@ class Session {
       if (request.start_revision == Revision{}) request.start_revision = now.next();
       watches_[*created] = {.request = request, .doomed = request.start_revision < compacted_};
       // Up to date at once, so that no later compaction can meet it half-way.
+      if (request.start_revision > compacted_ && request.start_revision <= now) {
+        probe(request.start_revision);
+      }
       drain();
     }
     return answer(created, [&](kv::WatchId id) { return "watch " + std::to_string(id); });
@@ -279,6 +283,18 @@ class Session {
   }
 
   // Watches.
+
+  /// Waits until the watches made so far have read their history: a watch of everything from the
+  /// same revision on has something to say once it has, and they are served together.
+  void probe(Revision from) {
+    const kv::WatchId id =
+        needed(stream_->create({.range = kv::all_keys(), .start_revision = from, .id = kProbe}));
+    auto& watch = watches_[id];
+    while (watch.seen.empty()) take();
+    needed(stream_->cancel(id));
+    while (watch.live) take();
+    watches_.erase(id);
+  }
 
   /// Takes one response and gives it to its watch.
   void take() {

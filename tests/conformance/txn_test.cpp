@@ -147,6 +147,14 @@ TEST_P(TxnTest, AnErrorInTheBranchTakenUndoesAll) {
   EXPECT_FALSE(get("b").has_value());
 }
 
+// Alone, etcd asks for the lease first; in a transaction for the key.
+TEST_P(TxnTest, OfAMissingKeyAndLeaseTheKeyIsNamed) {
+  kv::PutRequest both{.key = "none", .value = "", .lease = LeaseId{404}, .ignore_value = true};
+  expect_error(store().txn({.success = {{both}}}), Code::kInvalidArgument,
+               kv::reason::kKeyNotFound);
+  expect_error(store().put(both), Code::kNotFound, kv::reason::kLeaseNotFound);
+}
+
 TEST_P(TxnTest, WhatOnlyTheStoreCanTellIsNotCheckedInTheOtherBranch) {
   kv::Op wants_key{kv::PutRequest{.key = "none", .value = "", .ignore_value = true}};
   kv::Op wants_lease{kv::PutRequest{.key = "c", .value = "1", .lease = LeaseId{404}}};
@@ -285,6 +293,18 @@ TEST_P(TxnTest, NestedPutsCountAtEveryLevelAbove) {
 TEST_P(TxnTest, ADeleteNestedBeforeAPutNestedIsRefused) {
   expect_duplicate(
       {op_txn({.success = {op_delete("a")}}), op_txn({.success = {op_put("a", "1")}})});
+}
+
+// What etcd overlooks, so that a client of etcd sees no error that etcd does not give: each changes
+// a key twice in one revision, and the later change is the one that stays.
+TEST_P(TxnTest, OverlapsThatEtcdAccepts) {
+  put("b", "old");
+  expect_accepted({op_txn({.success = {op_put("a", "1")}}), op_txn({.success = {op_delete("a")}})});
+  EXPECT_FALSE(get("a").has_value());
+  expect_accepted({op_delete("a", "\0"s), op_put("b", "new")});
+  EXPECT_EQ(get("b")->value, "new");
+  EXPECT_EQ(get("b")->version, 1);
+  EXPECT_EQ(range({.range = kv::all_keys(), .count_only = true}).count, 1);
 }
 
 TEST_P(TxnTest, MoreOperationsThanTheEngineTakes) {
