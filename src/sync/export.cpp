@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/bytes.hpp"
+#include "git/maintenance.hpp"
 #include "git/pack_writer.hpp"
 #include "git/remote.hpp"
 #include "git/tree_walk.hpp"
@@ -31,7 +32,8 @@ Result<git::ObjectId> edit_tree(const Link& link, const Mapping& mapping, const 
     BENNU_ASSIGN(auto file, mapping.file_of(key));
     if (file.kind != FileKind::kNone) files.try_emplace(file.path, std::move(file));
   }
-  git::TreeEditor editor(sink, tree, tree_rules(link.store, group.to));
+  const git::ObjectId start = tree == git::empty_tree_id() ? git::ObjectId{} : tree;
+  git::TreeEditor editor(sink, start, tree_rules(link.store, group.to));
   for (const auto& [path, file] : files) {
     std::vector<kv::KeyValue> keys;
     for (const kv::KeyRange& range : file.reads) {
@@ -89,7 +91,7 @@ using OnTree = std::function<Status(const git::ObjectId& tree, const CommitChain
 
 Status incremental_trees(const Job& job, git::ObjectSink& sink, const OnTree& on_tree) {
   git::ObjectId tree = job.parent_tree;
-  if (job.sides.state.base->tree != tree) {
+  if (job.sides.state.base && job.sides.state.base->tree != tree) {
     BENNU_ASSIGN(tree, canonical_tree(job.link.repository, tree, job.mapping, sink));
     const Revision at = job.window.from;
     BENNU_TRY(on_tree(tree, {.subject = "Bring documents into their canonical form",
@@ -350,6 +352,9 @@ Result<ExportReport> export_state(const Link& link, const ExportOptions& options
   if (!link.remote_url.empty() && options.push && sides.remote_problem.empty() && behind)
     push(link, report);
   if (!behind && sides.remote_problem.empty()) report.pushed = !link.remote_url.empty();
+  // Upkeep never fails an export that is done; the next one tries again.
+  const auto kept_fit = git::maintain(link.repository, {.stop = link.stop});
+  if (!kept_fit) report.upkeep_problem = kept_fit.error().message;
   return report;
 }
 

@@ -39,6 +39,7 @@ struct ExportReport {
   bool pushed = false;           ///< the remote has everything now
   bool git_has_changes = false;  ///< the remote has commits that `import` would take
   std::string push_problem;
+  std::string upkeep_problem;  ///< packs could not be merged; only speed suffers
 };
 
 [[nodiscard]] Result<ExportReport> export_state(const Link& link, const ExportOptions& options);

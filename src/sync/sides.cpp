@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "git/history.hpp"
+#include "git/reasons.hpp"
 #include "git/remote.hpp"
 #include "sync/reasons.hpp"
 
@@ -41,6 +42,13 @@ Status settle(const Link& link, Sides& sides) {
   return {};
 }
 
+// The branch is not there (yet, or any more): an export may make it.
+Status forget_remote_branch(const Link& link) {
+  BENNU_ASSIGN(const auto known, link.repository.find_ref(remote_ref(link)));
+  if (!known) return {};
+  return link.repository.delete_ref(remote_ref(link), *known);
+}
+
 Status fetch_remote(const Link& link, Sides& sides) {
   if (link.remote_url.empty()) return {};
   git::RemoteOptions options{.stop = link.stop};
@@ -48,6 +56,7 @@ Status fetch_remote(const Link& link, Sides& sides) {
   const auto fetched = git::fetch(link.repository, link.remote_url, options, link.branch);
   if (!fetched) {
     if (fetched.error().code == Code::kCancelled) return fetched.error();
+    if (fetched.error().reason == git::reason::kNotFound) return forget_remote_branch(link);
     sides.remote_problem = fetched.error().message;
   }
   return {};

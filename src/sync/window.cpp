@@ -24,9 +24,12 @@ Group& group_for(std::vector<Group>& groups, Revision revision,
   return groups.back();
 }
 
-void take_revision(const Mapping& mapping, const RevisionChanges& transaction, Window& window) {
+// `ordinary`: whether the tree has had files that another mapping would place otherwise.
+void take_revision(const Mapping& mapping, const RevisionChanges& transaction, Window& window,
+                   bool& ordinary) {
   std::optional<kv::AuditEntry> audit;
   std::set<std::string> keys;
+  bool others = false;
   for (const KeyChange& change : transaction.changes) {
     if (change.key.starts_with(kv::kAuditPrefix)) {
       if (change.type != kv::EventType::kPut) continue;
@@ -34,9 +37,12 @@ void take_revision(const Mapping& mapping, const RevisionChanges& transaction, W
       continue;
     }
     if (!Mapping::is_in_tree(mapping.classify(change.key).key_class)) continue;
-    if (changes_mapping(change.key)) window.whole = true;
+    const bool mapping_changes = changes_mapping(change.key);
+    if (mapping_changes && ordinary) window.whole = true;
+    if (!mapping_changes) others = true;
     keys.insert(change.key);
   }
+  ordinary = ordinary || others;
   if (keys.empty()) return;
   group_for(window.groups, transaction.revision, std::move(audit)).keys.merge(keys);
 }
@@ -80,7 +86,7 @@ Result<Window> read_window(const Link& link, const SyncState& state, const Mappi
   Window window{.to = state.revision};
   if (state.base) window.from = state.base->revision;
   BENNU_TRY(read_audit(link, window));
-  if (!state.base || state.base->revision == kNeverEqual) {
+  if (state.base && state.base->revision == kNeverEqual) {
     window.whole = true;
     return window;
   }
@@ -90,7 +96,10 @@ Result<Window> read_window(const Link& link, const SyncState& state, const Mappi
     window.whole = true;
     return window;
   }
-  for (const RevisionChanges& transaction : *changes) take_revision(mapping, transaction, window);
+  bool ordinary = state.base.has_value();
+  for (const RevisionChanges& transaction : *changes) {
+    take_revision(mapping, transaction, window, ordinary);
+  }
   if (window.groups.size() > kMaxWindowGroups) join_neighbours(window.groups);
   return window;
 }
