@@ -216,6 +216,7 @@ Status BulkTreeWriter::Impl::go_to(std::string_view directory) {
 Status BulkTreeWriter::Impl::enter(std::string_view name) {
   const std::string full = full_path(name);
   BENNU_TRY(check_entry(name, mode::kTree, full));
+  BENNU_TRY(check_depth(stack.size(), full));
   const std::string key(name);
   Open child{.name = key, .path_bytes = full.size()};
   {

@@ -265,8 +265,9 @@ class Pipeline {
 };
 
 // False: nobody wants more.
-Result<bool> list_files(Pipeline& pipeline, Reader& reader, const ObjectId& tree,
-                        std::string& path) {
+Result<bool> list_files(Pipeline& pipeline, Reader& reader, const ObjectId& tree, std::string& path,
+                        std::size_t depth) {
+  BENNU_TRY(check_depth(depth, path));
   BENNU_ASSIGN(const auto entries, reader.tree(tree, path));
   for (const auto& entry : entries) {
     const std::size_t size = path.size();
@@ -274,7 +275,7 @@ Result<bool> list_files(Pipeline& pipeline, Reader& reader, const ObjectId& tree
     path.append(entry.name);
     bool more = true;
     if (entry.is_tree() && entry.id != empty_tree_id()) {
-      BENNU_ASSIGN(more, list_files(pipeline, reader, entry.id, path));
+      BENNU_ASSIGN(more, list_files(pipeline, reader, entry.id, path, depth + 1));
     } else {
       more = pipeline.put(path, entry.mode, entry.id);
     }
@@ -291,7 +292,7 @@ Status walk_files(const Repository& repository, const ObjectId& tree, const Read
   Pipeline pipeline(repository, options);
   const auto list = [&](Reader& reader) -> Status {
     std::string path;
-    BENNU_TRY(list_files(pipeline, reader, tree, path));
+    BENNU_TRY(list_files(pipeline, reader, tree, path, 0));
     return {};
   };
   return pipeline.run(list, [&](std::string_view path, const Item& item,

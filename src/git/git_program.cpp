@@ -1,6 +1,7 @@
 #include "git/git_program.hpp"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <array>
@@ -145,6 +146,13 @@ Result<env::ProcessResult> run_git(const std::filesystem::path& directory,
   auto result = env::run(request);
   if (!result && result.error().code == Code::kNotFound) {
     return make_error(Code::kNotFound, "the `git` program is missing: install git", reason::kNoGit);
+  }
+  // Ctrl-C reaches git too, which then ends before we ask it to.
+  if (result && (result->status == 128 + SIGINT || result->status == 128 + SIGTERM)) {
+    return Error{.code = Code::kCancelled,
+                 .reason = {},
+                 .effect = Effect::kUnknown,
+                 .message = "git was interrupted; run again"};
   }
   return result;
 }

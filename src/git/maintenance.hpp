@@ -2,7 +2,7 @@
 // What   Keeps the repository fit: few packs, an index of the history.
 // Why    One pack per export would be thousands in a month, and every read looks through all of
 //        them.
-// Use    `if (needs_maintenance(repo)) maintain(repo, {})` after an export, in the background.
+// Use    `maintain(repo, {})` after an export, in the background.
 //        Every object stays, also unreachable ones: an intent may name them.
 // Errors kNotFound `git.no_git`; kCancelled; kInternal with git's own line. Effect kNone: the old
 //        packs go only when the new one is durable.

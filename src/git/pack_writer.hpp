@@ -38,6 +38,7 @@ struct PackResult {
 
 class PackWriter final : public ObjectSink {
  public:
+  /// `repository` must outlive the writer.
   static Result<std::unique_ptr<PackWriter>> begin(const Repository& repository,
                                                    const PackOptions& options = {});
   ~PackWriter() override;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -180,6 +181,33 @@ TEST_F(PackWriterTest, AKilledWriterLeavesACleanRepository) {
                 ::testing::Not(::testing::Contains(::testing::StartsWith("bennu_tmp_"))));
     expect_clean(path());
   }
+}
+
+// A limit on file sizes stands for a full disk: the same path through the code.
+TEST_F(PackWriterTest, AFullDiskLeavesNothing) {
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit small{.rlim_cur = 3'000'000, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  std::mt19937 random(1);
+  std::optional<Error> error;
+  {
+    const auto writer = begin();
+    for (int i = 0; i < 100 && !error; ++i) {
+      std::string bytes(100'000, '\0');
+      for (char& c : bytes) c = static_cast<char>(random());
+      const auto id = writer->add(ObjectKind::kBlob, bytes);
+      if (!id) error = id.error();
+    }
+    EXPECT_FALSE(writer->finish());
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code, Code::kResourceExhausted);
+  EXPECT_EQ(error->reason, reason::kNoSpace);
+  EXPECT_TRUE(pack_files().empty());
+  expect_clean(path());
 }
 
 TEST_F(PackWriterTest, SaysWhenTheFolderIsGone) {

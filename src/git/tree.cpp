@@ -108,6 +108,14 @@ Result<std::vector<TreeEntry>> parse_tree(std::string_view bytes, std::string_vi
   return entries;
 }
 
+Status check_depth(std::size_t depth, std::string_view path) {
+  if (depth <= kMaxDepth) return {};
+  return make_error(Code::kFailedPrecondition,
+                    fmt::format("`{}` has more than {} directories inside one another",
+                                printable(path), kMaxDepth),
+                    reason::kBadTree);
+}
+
 bool tree_order(std::string_view a_name, bool a_is_tree, std::string_view b_name, bool b_is_tree) {
   const std::size_t common = std::min(a_name.size(), b_name.size());
   const int order = std::char_traits<char>::compare(a_name.data(), b_name.data(), common);

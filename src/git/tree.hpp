@@ -26,6 +26,11 @@ namespace bennu::git {
 [[nodiscard]] Result<std::vector<TreeEntry>> parse_tree(std::string_view bytes,
                                                         std::string_view path);
 
+/// Directories inside one another, at most (git's core.maxTreeDepth): walks are recursive.
+inline constexpr std::size_t kMaxDepth = 2048;
+/// An error if a directory at `depth` (the root is 0) is deeper than that.
+[[nodiscard]] Status check_depth(std::size_t depth, std::string_view path);
+
 /// Whether `a` sorts before `b` in a tree.
 [[nodiscard]] bool tree_order(std::string_view a_name, bool a_is_tree, std::string_view b_name,
                               bool b_is_tree);

@@ -212,6 +212,7 @@ TreeEditor::TreeEditor(ObjectSink& sink, const ObjectId& base, TreeRules rules)
 TreeEditor::~TreeEditor() = default;
 
 Result<TreeEditor::Node*> TreeEditor::node_at(std::string_view path) {
+  BENNU_TRY(check_depth(static_cast<std::size_t>(std::count(path.begin(), path.end(), '/')), path));
   Node* node = root_.get();
   for (std::size_t begin = 0; begin <= path.size();) {
     const std::size_t end = std::min(path.find('/', begin), path.size());

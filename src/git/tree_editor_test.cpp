@@ -12,6 +12,7 @@
 #include "git/git_program_for_tests.hpp"
 #include "git/pack_writer.hpp"
 #include "git/reasons.hpp"
+#include "git/tree.hpp"
 #include "git/tree_walk.hpp"
 
 namespace bennu::git {
@@ -275,6 +276,28 @@ TEST_F(TreeWriting, RefusesWhatNoTreeMayHold) {
   ASSERT_TRUE(bulk.add("a", mode::kFile, "x"));
   ASSERT_TRUE(bulk.add("a", mode::kFile, "y"));
   EXPECT_THAT(bulk.finish().error().message, HasSubstr("given twice"));
+}
+
+TEST_F(TreeWriting, RefusesWhatIsTooDeep) {
+  std::string path = "a";
+  for (int i = 0; i < 3000; ++i) path += "/a";
+  const auto writer = begin();
+  const ObjectId blob = writer->add(ObjectKind::kBlob, "x").value();
+  BulkTreeWriter bulk(*writer, {});
+  EXPECT_EQ(bulk.add(path, mode::kFile, "x").error().reason, reason::kBadTree);
+  TreeEditor editor(*writer, {}, {});
+  EXPECT_EQ(editor.set(path, mode::kFile, blob).error().reason, reason::kBadTree);
+  ObjectId tree = blob;
+  for (int i = 0; i < 3000; ++i) {
+    const TreeEntry entry{.name = "a", .mode = i == 0 ? mode::kFile : mode::kTree, .id = tree};
+    tree = writer->add(ObjectKind::kTree, serialise_tree({entry})).value();
+  }
+  ASSERT_TRUE(writer->finish());
+  const auto go_on = [](auto&&...) -> Result<Walk> { return Walk::kContinue; };
+  EXPECT_EQ(walk_tree(repository_, tree, go_on).error().reason, reason::kBadTree);
+  EXPECT_EQ(diff_trees(repository_, {}, tree, go_on).error().reason, reason::kBadTree);
+  const auto visit = [](const FileVisit&) -> Status { return {}; };
+  EXPECT_EQ(walk_files(repository_, tree, {}, visit).error().reason, reason::kBadTree);
 }
 
 TEST_F(TreeWriting, SpecialFilesAreJudgedByTheirContent) {

@@ -26,13 +26,14 @@ class PathScope {
 };
 
 Result<Walk> walk_entries(const Repository& repository, const ObjectId& tree, std::string& path,
-                          const EntryVisitor& visitor) {
+                          std::size_t depth, const EntryVisitor& visitor) {
+  BENNU_TRY(check_depth(depth, path));
   BENNU_ASSIGN(const Entries entries, repository.read_tree(tree, path));
   for (const auto& entry : entries) {
     const PathScope scope(path, entry.name);
     BENNU_ASSIGN(Walk walk, visitor(path, entry));
     if (walk == Walk::kContinue && entry.is_tree()) {
-      BENNU_ASSIGN(walk, walk_entries(repository, entry.id, path, visitor));
+      BENNU_ASSIGN(walk, walk_entries(repository, entry.id, path, depth + 1, visitor));
     }
     if (walk == Walk::kStop) return Walk::kStop;
   }
@@ -46,6 +47,7 @@ class Differ {
 
   Result<Walk> trees(const ObjectId& before, const ObjectId& after) {
     if (before == after) return Walk::kContinue;
+    BENNU_TRY(check_depth(depth_, path_));
     BENNU_ASSIGN(const Entries old_entries, load(before));
     BENNU_ASSIGN(const Entries new_entries, load(after));
     auto a = old_entries.begin();
@@ -93,20 +95,24 @@ class Differ {
                    visitor_({.path = path_, .before = empty_before, .after = empty_after}));
       if (walk == Walk::kStop) return walk;
     }
-    return trees(before != nullptr ? before->id : ObjectId{},
-                 after != nullptr ? after->id : ObjectId{});
+    ++depth_;
+    auto walk = trees(before != nullptr ? before->id : ObjectId{},
+                      after != nullptr ? after->id : ObjectId{});
+    --depth_;
+    return walk;
   }
 
   const Repository& repository_;
   const ChangeVisitor& visitor_;
   std::string path_;
+  std::size_t depth_ = 0;
 };
 
 }  // namespace
 
 Status walk_tree(const Repository& repository, const ObjectId& tree, const EntryVisitor& visitor) {
   std::string path;
-  BENNU_TRY(walk_entries(repository, tree, path, visitor));
+  BENNU_TRY(walk_entries(repository, tree, path, 0, visitor));
   return {};
 }
 
