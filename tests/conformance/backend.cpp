@@ -13,23 +13,25 @@
 namespace bennu::conformance {
 namespace {
 
-Result<OpenStore> fresh_etcd() {
+Result<std::unique_ptr<OpenStore>> fresh_etcd() {
   BENNU_ASSIGN(std::shared_ptr<EtcdProcess> process, EtcdProcess::start());
-  BENNU_ASSIGN(auto store, kv::etcd::connect({.target = process->target()}));
-  return OpenStore(std::move(process), std::move(store));
+  return OpenStore::make([process, running = true]() mutable -> Result<std::unique_ptr<kv::Store>> {
+    if (!std::exchange(running, false)) BENNU_TRY(process->restart());
+    return kv::etcd::connect({.target = process->target()});
+  });
 }
 
 #ifdef BENNU_HAS_EMBEDDED
-Result<OpenStore> fresh_embedded() {
+Result<std::unique_ptr<OpenStore>> fresh_embedded() {
   auto folder = std::make_shared<env::TempDir>();
-  BENNU_ASSIGN(auto store,
-               kv::open_embedded({.path = folder->path() / "kv", .create_if_missing = true}));
-  return OpenStore(std::move(folder), std::move(store));
+  return OpenStore::make([folder] {
+    return kv::open_embedded({.path = folder->path() / "kv", .create_if_missing = true});
+  });
 }
 #endif
 
-std::map<std::string, Result<OpenStore>>& shared_stores() {
-  static std::map<std::string, Result<OpenStore>> stores;
+std::map<std::string, Result<std::unique_ptr<OpenStore>>>& shared_stores() {
+  static std::map<std::string, Result<std::unique_ptr<OpenStore>>> stores;
   return stores;
 }
 
@@ -37,12 +39,24 @@ std::map<std::string, Result<OpenStore>>& shared_stores() {
 
 void close_shared_stores() { shared_stores().clear(); }
 
-Result<kv::Store*> Backend::shared() const {
+Result<std::unique_ptr<OpenStore>> OpenStore::make(Open open) {
+  std::unique_ptr<OpenStore> made(new OpenStore(std::move(open)));
+  BENNU_TRY(made->reopen());
+  return made;
+}
+
+Status OpenStore::reopen() {
+  store_.reset();
+  BENNU_ASSIGN(store_, open_());
+  return {};
+}
+
+Result<OpenStore*> Backend::shared() const {
   auto& opened = shared_stores();
   auto found = opened.find(name);
   if (found == opened.end()) found = opened.emplace(name, fresh()).first;
   if (!found->second) return found->second.error();
-  return found->second->store.get();
+  return found->second->get();
 }
 
 const std::vector<Backend>& backends() {

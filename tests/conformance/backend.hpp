@@ -28,23 +28,30 @@ struct Traits {
   bool keeps_tombstone_at_compaction = true;  ///< etcd before 3.4.36 drops it (etcd#19179)
 };
 
-/// A store and what must live as long as it does.
-struct OpenStore {
-  std::shared_ptr<void> keeper;  ///< destroyed after the store
-  std::unique_ptr<kv::Store> store;
-  OpenStore(std::shared_ptr<void> k, std::unique_ptr<kv::Store> s)
-      : keeper(std::move(k)), store(std::move(s)) {}
-  OpenStore(OpenStore&&) = default;
-  OpenStore& operator=(OpenStore&&) = delete;
-  ~OpenStore() { store.reset(); }
+/// A store, what must live as long as it does, and how to open it again.
+class OpenStore {
+ public:
+  using Open = std::function<Result<std::unique_ptr<kv::Store>>()>;
+  /// Opens by `open`, which keeps alive what it needs.
+  [[nodiscard]] static Result<std::unique_ptr<OpenStore>> make(Open open);
+  [[nodiscard]] kv::Store& store() { return *store_; }
+  /// Closes the store (kills it, where it is a process of its own) and opens it on the same data.
+  /// Streams and staged transactions must have ended.
+  [[nodiscard]] Status reopen();
+
+ private:
+  explicit OpenStore(Open open) : open_(std::move(open)) {}
+  Open open_;
+  std::unique_ptr<kv::Store> store_;  // destroyed before what `open_` keeps
 };
 
 struct Backend {
   std::string name;
   Traits traits;
-  std::function<Result<OpenStore>()> fresh;
+  /// A new, empty store.
+  std::function<Result<std::unique_ptr<OpenStore>>()> fresh;
   /// Made by `fresh` at the first call and kept until close_shared_stores().
-  [[nodiscard]] Result<kv::Store*> shared() const;
+  [[nodiscard]] Result<OpenStore*> shared() const;
 };
 
 [[nodiscard]] const std::vector<Backend>& backends();

@@ -119,7 +119,7 @@ TEST_P(ConcurrencyTest, AnOldRevisionReadsTheSameWhileOthersWrite) {
 
 TEST_P(ConcurrencyTestNew, AStoreBeginsAtRevisionOne) {
   const auto opened = value_of(GetParam().fresh());
-  auto& fresh = *opened.store;
+  auto& fresh = opened->store();
   const auto empty = value_of(fresh.range({.range = kv::all_keys()}));
   EXPECT_EQ(empty.revision, Revision{1});
   EXPECT_EQ(empty.count, 0);

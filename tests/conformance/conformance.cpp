@@ -76,7 +76,7 @@ void Conformance::SetUp() {
   auto opened = GetParam().shared();
   if (!opened)
     GTEST_SKIP() << "backend " << GetParam().name << " cannot run: " << opened.error().message;
-  store_ = *opened;
+  open_ = *opened;
   for (const LeaseId lease : value_of(store().leases()).leases) {
     // One that expires meanwhile is as good as revoked.
     if (auto revoked = store().lease_revoke(lease); !revoked) {

@@ -74,7 +74,8 @@ class Conformance : public testing::TestWithParam<Backend> {
  protected:
   void SetUp() override;
 
-  [[nodiscard]] kv::Store& store() { return *store_; }
+  [[nodiscard]] kv::Store& store() { return open_->store(); }
+  void reopen() { value_of(open_->reopen()); }
   [[nodiscard]] const Traits& traits() const { return GetParam().traits; }
 
   /// The store's newest revision.
@@ -99,7 +100,7 @@ class Conformance : public testing::TestWithParam<Backend> {
   void eventually(const std::function<bool()>& done);
 
  private:
-  kv::Store* store_ = nullptr;
+  OpenStore* open_ = nullptr;
 };
 
 void PrintTo(const Backend& backend, std::ostream* out);

@@ -7,9 +7,9 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <iostream>
 #include <optional>
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 
 #include "base/bytes.hpp"
@@ -31,7 +31,8 @@ struct Difference {
 };
 
 /// What differs first between the engines' answers to the script, if anything.
-std::optional<std::string> difference(kv::Store& one, kv::Store& other, const Script& script) {
+std::optional<std::string> difference(const Engine& one, const Engine& other,
+                                      const Script& script) {
   const auto a = transcript(one, script);
   const auto b = transcript(other, script);
   for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
@@ -46,7 +47,7 @@ std::optional<std::string> difference(kv::Store& one, kv::Store& other, const Sc
 
 /// The script with as few steps as still make a difference: pieces are left out, from halves down
 /// to single steps.
-Difference shrink(kv::Store& one, kv::Store& other, Script script, std::string text) {
+Difference shrink(const Engine& one, const Engine& other, Script script, std::string text) {
   for (std::size_t piece = script.size() / 2; piece > 0;) {
     bool smaller = false;
     for (std::size_t from = 0; from < script.size();) {
@@ -66,7 +67,8 @@ Difference shrink(kv::Store& one, kv::Store& other, Script script, std::string t
   return {std::move(script), std::move(text)};
 }
 
-std::optional<Difference> compare_engines(kv::Store& one, kv::Store& other, std::uint64_t seed) {
+std::optional<Difference> compare_engines(const Engine& one, const Engine& other,
+                                          std::uint64_t seed) {
   auto script = generate(seed, kSteps);
   auto text = difference(one, other, script);
   if (!text) return std::nullopt;
@@ -79,6 +81,10 @@ std::optional<std::uint64_t> number_from(const char* name) {
   return std::strtoull(text, nullptr, 10);
 }
 
+Engine engine_of(OpenStore& open) {
+  return {.store = [&open]() -> kv::Store& { return open.store(); }, .reopen = [] {}};
+}
+
 class DifferentialTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -87,18 +93,22 @@ class DifferentialTest : public testing::Test {
       if (!opened) {
         GTEST_SKIP() << "backend " << backend.name << " cannot run: " << opened.error().message;
       }
-      stores_.push_back(*opened);
+      engines_.push_back(engine_of(**opened));
+      // The first is the one under test; the judge need not be closed and opened, too.
+      if (engines_.size() == 1) {
+        engines_[0].reopen = [open = *opened] { value_of(open->reopen()); };
+      }
     }
-    if (stores_.size() < 2) GTEST_SKIP() << "there is one engine only";
+    if (engines_.size() < 2) GTEST_SKIP() << "there is one engine only";
   }
   void run(std::uint64_t seed) {
-    const auto found = compare_engines(*stores_[0], *stores_[1], seed);
+    const auto found = compare_engines(engines_[0], engines_[1], seed);
     if (!found) return;
     ADD_FAILURE() << "BENNU_SEED=" << seed << ": " << backends()[0].name << " (first) and "
                   << backends()[1].name << " (second) differ after\n"
                   << print(found->script) << "in: " << found->text;
   }
-  std::vector<kv::Store*> stores_;
+  std::vector<Engine> engines_;
 };
 
 TEST_F(DifferentialTest, RandomScriptsAreAnsweredAlike) {
@@ -112,7 +122,7 @@ TEST_F(DifferentialTest, RandomScriptsAreAnsweredAlike) {
     std::uint64_t seed = read_be64(env::system_random().bytes(8)) >> 1U;
     std::uint64_t done = 0;
     for (; clock.monotonic() < until && !HasFailure(); ++done) run(seed++);
-    std::cout << done << " scripts, the last of seed " << seed - 1 << "\n";
+    fmt::print("{} scripts, the last of seed {}\n", done, seed - 1);
     return;
   }
   for (std::uint64_t seed = 1; seed <= kShortSeeds && !HasFailure(); ++seed) run(seed);
@@ -171,23 +181,25 @@ class DifferentialTestItself : public testing::TestWithParam<Backend> {
     if (!opened) {
       GTEST_SKIP() << "backend " << GetParam().name << " cannot run: " << opened.error().message;
     }
-    store_ = *opened;
+    open_ = *opened;
   }
-  kv::Store* store_ = nullptr;
+  OpenStore* open_ = nullptr;
 };
 
 TEST_P(DifferentialTestItself, AnEngineAgreesWithItself) {
+  const auto engine = engine_of(*open_);
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-    const auto found = compare_engines(*store_, *store_, seed);
+    const auto found = compare_engines(engine, engine, seed);
     EXPECT_FALSE(found.has_value()) << "seed " << seed << "\n"
                                     << print(found->script) << found->text;
   }
 }
 
 TEST_P(DifferentialTestItself, FindsASmallFlawAndTheFewStepsThatShowIt) {
-  FlawedStore flawed(*store_);
+  FlawedStore flawed(open_->store());
+  const Engine flawed_engine{.store = [&]() -> kv::Store& { return flawed; }, .reopen = [] {}};
   for (std::uint64_t seed = 1; seed < 500; ++seed) {
-    const auto found = compare_engines(*store_, flawed, seed);
+    const auto found = compare_engines(engine_of(*open_), flawed_engine, seed);
     if (!found) continue;
     EXPECT_LE(found->script.size(), 2U) << print(found->script) << found->text;
     EXPECT_THAT(print(found->script), testing::HasSubstr("ignore_lease"));

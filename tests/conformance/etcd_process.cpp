@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <system_error>
@@ -24,6 +25,7 @@ namespace {
 constexpr const char* kClientUrl = "unix://localhost:1";
 constexpr const char* kPeerUrl = "unix://localhost:2";
 constexpr const char* kClientSocket = "localhost:1";
+constexpr const char* kPeerSocket = "localhost:2";
 constexpr const char* kLog = "etcd.log";
 
 std::vector<std::string> command(const std::string& program) {
@@ -68,28 +70,42 @@ std::string find_program() {
 }  // namespace
 
 Result<std::unique_ptr<EtcdProcess>> EtcdProcess::start() {
-  const std::string program = find_program();
-  if (program.empty()) {
+  std::unique_ptr<EtcdProcess> process(new EtcdProcess());
+  process->program_ = find_program();
+  if (process->program_.empty()) {
     return make_error(Code::kNotFound,
                       "no etcd found: install etcd-server, or name the program in BENNU_ETCD");
   }
-  std::unique_ptr<EtcdProcess> process(new EtcdProcess());
-  BENNU_TRY(process->launch(program));
+  BENNU_TRY(process->launch());
   BENNU_TRY(process->wait_until_healthy());
   return process;
 }
 
-EtcdProcess::~EtcdProcess() {
+EtcdProcess::~EtcdProcess() { kill(); }
+
+void EtcdProcess::kill() {
   if (child_ <= 0) return;
   ::kill(child_, SIGKILL);
   while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
   }
+  child_ = 0;
+}
+
+Status EtcdProcess::restart() {
+  kill();
+  // Its sockets outlive it, and it does not take over a name that is in use.
+  for (const char* socket : {kClientSocket, kPeerSocket}) {
+    std::error_code ignored;
+    std::filesystem::remove(dir_.path() / socket, ignored);
+  }
+  BENNU_TRY(launch());
+  return wait_until_healthy();
 }
 
 std::string EtcdProcess::target() const { return "unix:" + (dir_.path() / kClientSocket).string(); }
 
-Status EtcdProcess::launch(const std::string& program) {
-  const auto arguments = command(program);
+Status EtcdProcess::launch() {
+  const auto arguments = command(program_);
   std::vector<char*> argv;
   argv.reserve(arguments.size() + 1);
   for (const auto& argument : arguments) {

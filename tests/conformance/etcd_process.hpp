@@ -29,17 +29,21 @@ class EtcdProcess {
   EtcdProcess& operator=(const EtcdProcess&) = delete;
   ~EtcdProcess();
 
+  /// Kills it without warning and starts it on the same data; blocks until it answers.
+  [[nodiscard]] Status restart();
   /// What gRPC dials.
   [[nodiscard]] std::string target() const;
 
  private:
   EtcdProcess() = default;
-  [[nodiscard]] Status launch(const std::string& program);
+  [[nodiscard]] Status launch();
+  void kill();
   [[nodiscard]] Status wait_until_healthy();
   [[nodiscard]] bool has_ended();
   [[nodiscard]] std::string last_words() const;
 
   env::TempDir dir_;
+  std::string program_;
   pid_t child_ = 0;
 };
 

@@ -274,6 +274,7 @@ class Generator {
         return commit();
       case 28:
         if (one_in(3)) return AbandonStep{};
+        if (one_in(2)) return ReopenStep{};
         return put();
     }
   }
@@ -386,6 +387,7 @@ std::string show(const CancelStep& step) { return "cancel watch " + std::to_stri
 std::string show(const StageStep& step) { return "stage " + show(step.ops); }
 std::string show(const CommitStep& step) { return "commit the stage if " + show(step.compares); }
 std::string show(const AbandonStep&) { return "abandon the stage"; }
+std::string show(const ReopenStep&) { return "reopen"; }
 
 }  // namespace
 

@@ -52,11 +52,13 @@ struct CommitStep {
   std::vector<kv::Compare> compares;
 };
 struct AbandonStep {};
+/// The store is closed and opened again, where the test can; an open stage is lost.
+struct ReopenStep {};
 
 using Step =
     std::variant<kv::RangeRequest, kv::PutRequest, kv::DeleteRangeRequest, kv::TxnRequest,
                  CompactStep, HashStep, GrantStep, RevokeStep, KeepAliveStep, TimeToLiveStep,
-                 LeasesStep, WatchStep, CancelStep, StageStep, CommitStep, AbandonStep>;
+                 LeasesStep, WatchStep, CancelStep, StageStep, CommitStep, AbandonStep, ReopenStep>;
 using Script = std::vector<Step>;
 
 [[nodiscard]] Script generate(std::uint64_t seed, std::size_t steps);

@@ -29,7 +29,7 @@ T needed(Result<T> result) {
 
 class Session {
  public:
-  explicit Session(kv::Store& store) : store_(store) {}
+  explicit Session(const Engine& engine) : engine_(engine) {}
 
   std::vector<std::string> run(const Script& script) {
     begin();
@@ -54,19 +54,19 @@ class Session {
   };
 
   void begin() {
-    for (const LeaseId lease : needed(store_.leases()).leases) needed(store_.lease_revoke(lease));
-    needed(store_.delete_range({.range = kv::all_keys()}));
+    for (const LeaseId lease : needed(store().leases()).leases) needed(store().lease_revoke(lease));
+    needed(store().delete_range({.range = kv::all_keys()}));
     // A revision of our own to begin at, and nothing readable before it.
-    needed(store_.put({.key = "begin", .value = ""}));
-    base_ = needed(store_.delete_range({.range = kv::all_keys()})).revision;
-    needed(store_.compact(base_, false));
+    needed(store().put({.key = "begin", .value = ""}));
+    base_ = needed(store().delete_range({.range = kv::all_keys()})).revision;
+    needed(store().compact(base_, false));
     compacted_ = base_;
-    stream_ = needed(store_.watch());
+    stream_ = needed(store().watch());
     perform(WatchStep{.request = {.range = kv::all_keys(), .prev_kv = true, .id = kControl}});
   }
 
   Revision newest() {
-    return needed(store_.range({.range = {.key = "x"}, .count_only = true})).revision;
+    return needed(store().range({.range = {.key = "x"}, .count_only = true})).revision;
   }
 
   // Revisions: 0 is none; 1 in the script is the revision that the session began at.
@@ -156,22 +156,22 @@ class Session {
   // Steps.
 
   std::string perform(const kv::RangeRequest& request) {
-    return answer(store_.range(outward(request)), [&](const auto& r) { return show(r); });
+    return answer(store().range(outward(request)), [&](const auto& r) { return show(r); });
   }
   std::string perform(const kv::PutRequest& request) {
-    return answer(store_.put(request), [&](const auto& r) { return show(r); });
+    return answer(store().put(request), [&](const auto& r) { return show(r); });
   }
   std::string perform(const kv::DeleteRangeRequest& request) {
-    return answer(store_.delete_range(request), [&](const auto& r) { return show(r); });
+    return answer(store().delete_range(request), [&](const auto& r) { return show(r); });
   }
   std::string perform(const kv::TxnRequest& request) {
-    return answer(store_.txn(outward(request)),
+    return answer(store().txn(outward(request)),
                   [&](const auto& r) { return at(r.revision) + " " + show(r); });
   }
   std::string perform(const CompactStep& step) {
     drain();  // what a watch has not been sent yet may lose its previous value
     const Revision revision = outward(step.revision);
-    const auto result = store_.compact(revision, step.physical);
+    const auto result = store().compact(revision, step.physical);
     if (result) compacted_ = revision;
     return answer(result, [&](Revision r) { return at(r); });
   }
@@ -179,28 +179,28 @@ class Session {
     Revision revision = outward(step.revision);
     // Old versions of etcd refuse exactly the compacted revision.
     if (revision == compacted_) revision = revision.next();
-    return answer(store_.hash(revision), [&](const kv::HashResponse& r) {
+    return answer(store().hash(revision), [&](const kv::HashResponse& r) {
       return at(r.revision) + " of " + std::to_string(inward(r.hash_revision));
     });
   }
   std::string perform(const GrantStep& step) {
-    return answer(store_.lease_grant({.id = step.id, .ttl_s = step.ttl_s}),
+    return answer(store().lease_grant({.id = step.id, .ttl_s = step.ttl_s}),
                   [&](const kv::LeaseGrantResponse& r) {
                     return at(r.revision) + " lease " + std::to_string(r.id.value) + " for " +
                            std::to_string(r.ttl_s);
                   });
   }
   std::string perform(const RevokeStep& step) {
-    return answer(store_.lease_revoke(step.id), [&](Revision r) { return at(r); });
+    return answer(store().lease_revoke(step.id), [&](Revision r) { return at(r); });
   }
   std::string perform(const KeepAliveStep& step) {
-    return answer(store_.lease_keep_alive(step.id), [&](const kv::LeaseKeepAliveResponse& r) {
+    return answer(store().lease_keep_alive(step.id), [&](const kv::LeaseKeepAliveResponse& r) {
       return at(r.revision) + " for " + std::to_string(r.ttl_s);
     });
   }
   std::string perform(const TimeToLiveStep& step) {
     return answer(
-        store_.lease_time_to_live(step.id, true), [&](const kv::LeaseTimeToLiveResponse& r) {
+        store().lease_time_to_live(step.id, true), [&](const kv::LeaseTimeToLiveResponse& r) {
           std::string out = at(r.revision) + " granted " + std::to_string(r.granted_ttl_s) +
                             (r.ttl_s < 0 ? " gone:" : " alive:");
           for (const auto& key : r.keys) out += " '" + printable(key) + "'";
@@ -208,7 +208,7 @@ class Session {
         });
   }
   std::string perform(const LeasesStep&) {
-    return answer(store_.leases(), [&](kv::LeasesResponse r) {
+    return answer(store().leases(), [&](kv::LeasesResponse r) {
       std::ranges::sort(r.leases);
       std::string out = at(r.revision);
       for (const LeaseId id : r.leases) out += " " + std::to_string(id.value);
@@ -246,8 +246,8 @@ class Session {
   std::string perform(const StageStep& step) {
     staged_ = step.ops;
     stage_.reset();
-    if (!store_.capabilities().atomic_staging) return "staged";
-    stage_ = needed(store_.stage());
+    if (!store().capabilities().atomic_staging) return "staged";
+    stage_ = needed(store().stage());
     for (const auto& op : step.ops) {
       if (const auto* put = std::get_if<kv::PutRequest>(&op.request)) {
         needed(stage_->put(put->key, put->value));
@@ -269,7 +269,7 @@ class Session {
       }
       if (result) committed = *result;
     } else {
-      const auto response = needed(store_.txn(request));
+      const auto response = needed(store().txn(request));
       if (response.succeeded) committed = response.revision;
     }
     if (!committed) return "conflict";
@@ -280,6 +280,25 @@ class Session {
     staged_.clear();
     stage_.reset();
     return "abandoned";
+  }
+
+  /// The watches go on in a new stream from where they were.
+  std::string perform(const ReopenStep&) {
+    drain();
+    staged_.clear();
+    stage_.reset();
+    stream_.reset();
+    const Revision before = newest();
+    engine_.reopen();
+    stream_ = needed(store().watch());
+    for (auto& [id, watch] : watches_) {
+      if (!watch.live) continue;
+      kv::WatchRequest request = watch.request;
+      if (request.start_revision <= before) request.start_revision = before.next();
+      request.id = id;
+      needed(stream_->create(request));
+    }
+    return at(newest());
   }
 
   // Watches.
@@ -363,7 +382,9 @@ class Session {
     return out;
   }
 
-  kv::Store& store_;
+  kv::Store& store() const { return engine_.store(); }
+
+  const Engine& engine_;
   Revision base_;
   Revision compacted_;
   std::unique_ptr<kv::WatchStream> stream_;
@@ -375,9 +396,9 @@ class Session {
 
 }  // namespace
 
-std::vector<std::string> transcript(kv::Store& store, const Script& script) {
+std::vector<std::string> transcript(const Engine& engine, const Script& script) {
   try {
-    return Session(store).run(script);
+    return Session(engine).run(script);
   } catch (const std::exception& error) {
     return {error.what()};
   }

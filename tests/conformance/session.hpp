@@ -3,13 +3,15 @@
 //        can be compared in.
 // Why    What may differ between engines (absolute revisions, the hash itself, the time left of a
 //        lease, how events are cut into responses) is taken out here, and nothing else.
-// Use    `transcript(store, script)`; line i is the answer to step i, then follow the events of
-//        each watch. The store is emptied first; nobody else may use it meanwhile.
+// Use    `transcript({.store = ..., .reopen = ...}, script)`; line i is the answer to step i, then
+//        follow the events of each watch. The store is emptied first; nobody else may use it
+//        meanwhile.
 // Units  Revisions count from the script's beginning, as in the script.
 // Errors An answer that never comes ends the run with a line that says so.
 // Threads One thread.
 // Source own design (shape.md, "Conformance").
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,11 @@
 
 namespace bennu::conformance {
 
-[[nodiscard]] std::vector<std::string> transcript(kv::Store& store, const Script& script);
+struct Engine {
+  std::function<kv::Store&()> store;  ///< asked again after each reopen
+  std::function<void()> reopen;       ///< may do nothing
+};
+
+[[nodiscard]] std::vector<std::string> transcript(const Engine& engine, const Script& script);
 
 }  // namespace bennu::conformance
