@@ -23,7 +23,7 @@ namespace bennu::conformance {
 namespace {
 
 constexpr std::size_t kSteps = 60;
-constexpr std::uint64_t kShortSeeds = 40;
+constexpr std::uint64_t kShortSeeds = 20;
 
 struct Difference {
   Script script;
