@@ -368,12 +368,13 @@ std::vector<kv::KeyRange> Mapping::record_ranges() {
   return ranges;
 }
 
-std::vector<std::string> Mapping::keep_records(std::string_view path) {
-  if (!path.ends_with(std::string("/") + std::string(kLeafName))) {
-    return {record_key(RecordKind::kEmpty, path)};
-  }
-  return {record_key(RecordKind::kFile, path), record_key(RecordKind::kBlob, path),
-          record_key(RecordKind::kLink, path)};
+bool Mapping::keeps(std::string_view path, const KeyReader& find) {
+  if (find(record_key(RecordKind::kEmpty, path)) == "") return true;
+  if (!path.ends_with("/%v")) return false;
+  if (find(record_key(RecordKind::kFile, path))) return true;
+  const auto blob = find(record_key(RecordKind::kBlob, path));
+  const auto link = find(record_key(RecordKind::kLink, path));
+  return (blob && parse_blob_record(*blob)) || (link && is_object_id(*link));
 }
 
 std::size_t Mapping::byte_limit(std::string_view path) const {

@@ -13,6 +13,7 @@
 // Source own design, docs/formats/tree.md; decisions 2 to 5 and 10 of the design.
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -86,6 +87,9 @@ struct UniqueEntry {
   std::string id;
 };
 
+/// A key's value in the state, nothing if it is not there (or has a lease).
+using KeyReader = std::function<std::optional<std::string>(std::string_view key)>;
+
 class Mapping {
  public:
   /// Everything raw: what a tree without a schema file has.
@@ -124,9 +128,9 @@ class Mapping {
   /// What must be read, in this order, and given to TreeAssembler::add_record before the state is
   /// assembled.
   [[nodiscard]] static std::vector<kv::KeyRange> record_ranges();
-  /// The git layer asks whether a directory that became empty, or an only `…/%v`, stays as it is
-  /// (git::TreeRules::keep): it does if one of these keys exists.
-  [[nodiscard]] static std::vector<std::string> keep_records(std::string_view path);
+  /// The Git layer asks whether a directory that became empty, or an only `a/%v`, stays as it is
+  /// (git::TreeRules::keep): it does if a record says so. `find` reads a key of the state.
+  [[nodiscard]] static bool keeps(std::string_view path, const KeyReader& find);
   /// From which size on a blob at this path is kept by id (its bytes need not be read). Documents:
   /// refused above it.
   [[nodiscard]] std::size_t byte_limit(std::string_view path) const;
