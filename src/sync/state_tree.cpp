@@ -7,6 +7,7 @@
 
 #include "base/limits.hpp"
 #include "sync/age_keys.hpp"
+#include "sync/document.hpp"
 #include "sync/raw_path.hpp"
 
 namespace bennu::sync {
@@ -45,17 +46,25 @@ Status add_to_writer(git::BulkTreeWriter& writer, const BlobSink& blobs, const T
   return file.early ? writer.add_early(file.path, mode, id) : writer.add_id(file.path, mode, id);
 }
 
-Result<bool> has_key(kv::Reader& store, Revision revision, std::string key) {
-  BENNU_ASSIGN(
-      const auto found,
-      store.range({.range = {.key = std::move(key)}, .revision = revision, .count_only = true}));
-  return found.count > 0;
+// What the state has under a key; a leased key is not part of it.
+Result<std::optional<std::string>> find_value(kv::Reader& store, Revision revision,
+                                              std::string_view key) {
+  BENNU_ASSIGN(auto found, store.range({.range = {.key = std::string(key)}, .revision = revision}));
+  if (found.kvs.empty() || found.kvs[0].lease.value != 0) return std::optional<std::string>();
+  return std::optional(std::move(found.kvs[0].value));
+}
+
+// Blobs over this are not read: no value and no document is larger.
+git::ReadOptions read_options(const Mapping& mapping) {
+  const bool documents = !mapping.schema().entities.empty();
+  return {.max_blob_bytes = documents ? kMaxDocumentBytes : limits::kMaxValueBytes};
 }
 
 Result<AssemblyStats> assemble(const Link& link, const Mapping& mapping, Revision revision,
                                const FileSink& sink) {
-  const auto probe = [&](std::string_view key) {
-    return has_key(link.store, revision, std::string(key));
+  const auto probe = [&](std::string_view key) -> Result<bool> {
+    BENNU_ASSIGN(const auto value, find_value(link.store, revision, key));
+    return value.has_value();
   };
   TreeAssembler assembler(mapping, probe, sink);
   for (const kv::KeyRange& range : Mapping::record_ranges()) {
@@ -81,6 +90,20 @@ Result<StateTree> build(const Link& link, const Mapping& mapping, Revision revis
                }));
   BENNU_ASSIGN(built.tree, writer.finish());
   return built;
+}
+
+// Puts the document of one entity where it belongs: a secret name that stood in clear moves it.
+Status set_document(const Mapping& mapping, const std::vector<kv::KeyValue>& keys,
+                    git::ObjectSink& sink, git::TreeEditor& editor) {
+  for (const kv::KeyValue& kv : keys) {
+    BENNU_ASSIGN(const FileOf file, mapping.file_of(kv.key));
+    if (file.kind != FileKind::kDocument) continue;
+    BENNU_ASSIGN(const auto built, mapping.build(file, keys));
+    if (!built) return {};
+    BENNU_ASSIGN(const auto id, sink.add(git::ObjectKind::kBlob, built->bytes));
+    return editor.set(file.path, static_cast<std::uint32_t>(built->mode), id);
+  }
+  return {};
 }
 
 }  // namespace
@@ -128,14 +151,13 @@ Result<Mapping> mapping_of_tree(const git::Repository& repository, const git::Ob
 }
 
 git::TreeRules tree_rules(kv::Reader& store, Revision revision) {
-  return {.leaf_name = std::string(kLeafName), .keep = [&store, revision](std::string_view path) {
-            for (const char* kind : {"empty/", "file/", "link/", "blob/"}) {
-              const auto named =
-                  has_key(store, revision, fmt::format("{}{}{}", kTreePrefix, kind, path));
-              if (named && *named) return true;
-            }
-            return false;
-          }};
+  const auto keep = [&store, revision](std::string_view path) {
+    return Mapping::keeps(path, [&](std::string_view key) {
+      auto value = find_value(store, revision, key);
+      return value ? std::move(*value) : std::nullopt;
+    });
+  };
+  return {.leaf_name = std::string(kLeafName), .keep = keep};
 }
 
 Result<StateTree> write_state(const Link& link, const Mapping& mapping, Revision revision,
@@ -153,10 +175,12 @@ Result<StateTree> prove_state(const Link& link, const Mapping& mapping, Revision
                });
 }
 
-TreeFile tree_file(const git::FileVisit& visit, std::string& id_hex) {
+TreeFile tree_file(const Mapping& mapping, const git::FileVisit& visit, std::string& id_hex) {
   TreeFile file{
       .path = visit.path, .mode = static_cast<FileMode>(visit.mode), .size = visit.size_bytes};
-  if (visit.bytes) {
+  const bool fits = visit.size_bytes <= limits::kMaxValueBytes ||
+                    visit.size_bytes <= mapping.byte_limit(visit.path);
+  if (visit.bytes && fits) {
     file.bytes = *visit.bytes;
   } else if (visit.mode != git::mode::kTree) {
     id_hex = visit.id.hex();
@@ -171,13 +195,13 @@ Result<ParseStats> read_state(const git::Repository& repository, const git::Obje
   TreeParser parser(mapping, sink);
   std::uint64_t files = 0;
   std::string id_hex;
-  const git::ReadOptions options{.max_blob_bytes = limits::kMaxValueBytes};
+  const git::ReadOptions options = read_options(mapping);
   BENNU_TRY(git::walk_files(repository, tree, options, [&](const git::FileVisit& visit) -> Status {
     if (++files % kProgressStep == 0) {
       if (stop.stop_requested()) return cancelled();
       progress("files to keys", files, 0);
     }
-    return parser.add(tree_file(visit, id_hex));
+    return parser.add(tree_file(mapping, visit, id_hex));
   }));
   return parser.finish();
 }
@@ -188,7 +212,7 @@ Result<git::ObjectId> canonical_tree(const git::Repository& repository, const gi
       sink, tree,
       {.leaf_name = std::string(kLeafName), .keep = [](std::string_view) { return true; }});
   std::string id_hex;
-  const git::ReadOptions options{.max_blob_bytes = limits::kMaxValueBytes};
+  const git::ReadOptions options = read_options(mapping);
   BENNU_TRY(git::walk_files(repository, tree, options, [&](const git::FileVisit& visit) -> Status {
     if (mapping.parse_path(visit.path).kind != PathOf::Kind::kDocument) return {};
     std::vector<kv::KeyValue> keys;
@@ -196,13 +220,11 @@ Result<git::ObjectId> canonical_tree(const git::Repository& repository, const gi
       keys.push_back({.key = std::string(key), .value = std::string(value)});
       return {};
     });
-    BENNU_TRY(parser.add(tree_file(visit, id_hex)));
+    BENNU_TRY(parser.add(tree_file(mapping, visit, id_hex)));
     BENNU_ASSIGN(const auto stats, parser.finish());
     if (stats.exact()) return {};
-    BENNU_ASSIGN(const auto built, mapping.build(mapping.file_at(visit.path), keys));
-    if (!built) return editor.remove(visit.path);
-    BENNU_ASSIGN(const auto id, sink.add(git::ObjectKind::kBlob, built->bytes));
-    return editor.set(visit.path, static_cast<std::uint32_t>(built->mode), id);
+    BENNU_TRY(editor.remove(visit.path));
+    return set_document(mapping, keys, sink, editor);
   }));
   return editor.finish();
 }

@@ -63,7 +63,8 @@ struct StateTree {
                                                    const git::ObjectId& tree,
                                                    const Mapping& mapping, git::ObjectSink& sink);
 
-/// One entry as the mapping takes it; `bytes` must outlive the result.
-[[nodiscard]] TreeFile tree_file(const git::FileVisit& visit, std::string& id_hex);
+/// One entry as the mapping takes it; the visit's bytes and `id_hex` must outlive the result.
+[[nodiscard]] TreeFile tree_file(const Mapping& mapping, const git::FileVisit& visit,
+                                 std::string& id_hex);
 
 }  // namespace bennu::sync

@@ -1,15 +1,28 @@
 #include "sync/tree_keys.hpp"
 
 #include "git/tree_walk.hpp"
+#include "sync/raw_path.hpp"
 #include "sync/state_tree.hpp"
 
 namespace bennu::sync {
 namespace {
 
+// Whether the file's directory has other entries; it matters for `%v` alone.
+Result<bool> has_siblings(const git::Repository& repository, const git::ObjectId& tree,
+                          std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos || path.substr(slash + 1) != kLeafName) return false;
+  BENNU_ASSIGN(const auto folder, repository.find_path(tree, path.substr(0, slash)));
+  if (!folder) return false;
+  BENNU_ASSIGN(const auto entries, repository.read_tree(folder->id, path.substr(0, slash)));
+  return entries.size() > 1;
+}
+
 // The keys that one entry of a tree stands for; none for no entry. False in `exact` if an export
 // would write it otherwise.
-Status add_entry(const git::Repository& repository, const Mapping& mapping, std::string_view path,
-                 const git::TreeEntry* entry, KeyValues& keys, bool& exact) {
+Status add_entry(const git::Repository& repository, const Mapping& mapping,
+                 const git::ObjectId& tree, std::string_view path, const git::TreeEntry* entry,
+                 KeyValues& keys, bool& exact) {
   if (entry == nullptr) return {};
   TreeParser parser(mapping, [&](std::string_view key, std::string_view value) -> Status {
     keys.insert_or_assign(std::string(key), std::string(value));
@@ -26,8 +39,8 @@ Status add_entry(const git::Repository& repository, const Mapping& mapping, std:
     }
   }
   std::string id_hex;
-  TreeFile file = tree_file(visit, id_hex);
-  file.has_siblings = true;  // a `%v` in a tree of ours always stands beside what is below its key
+  TreeFile file = tree_file(mapping, visit, id_hex);
+  BENNU_ASSIGN(file.has_siblings, has_siblings(repository, tree, path));
   BENNU_TRY(parser.add(file));
   BENNU_ASSIGN(const auto stats, parser.finish());
   exact = stats.exact();
@@ -44,11 +57,11 @@ Status diff_keys(const git::Repository& repository, const std::stop_token& stop,
         if (stop.stop_requested())
           return make_error(Code::kCancelled, "interrupted; nothing was changed");
         bool exact = true;
-        BENNU_TRY(add_entry(repository, before_mapping, change.path, change.before, changed.before,
-                            exact));
+        BENNU_TRY(add_entry(repository, before_mapping, before, change.path, change.before,
+                            changed.before, exact));
         exact = true;
-        BENNU_TRY(
-            add_entry(repository, after_mapping, change.path, change.after, changed.after, exact));
+        BENNU_TRY(add_entry(repository, after_mapping, after, change.path, change.after,
+                            changed.after, exact));
         if (!exact) changed.normalised.emplace_back(change.path);
         return git::Walk::kContinue;
       });
