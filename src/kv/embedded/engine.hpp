@@ -14,7 +14,9 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <string_view>
 
 #include "base/result.hpp"
 #include "env/clock.hpp"
@@ -22,6 +24,14 @@
 #include "kv/store.hpp"
 
 namespace bennu::kv {
+
+/// For tests of crashes.
+struct EngineTestHooks {
+  /// Called by name at the places where a crash must be survived, in whichever thread is there.
+  std::function<void(std::string_view)> fail_point;
+  /// A staged transaction with more changes goes to table files.
+  std::size_t stage_spill_changes = 10'000;
+};
 
 struct EngineOptions {
   std::filesystem::path path;
@@ -38,6 +48,7 @@ struct EngineOptions {
   std::chrono::nanoseconds lease_stall_limit = std::chrono::seconds{1};
   env::Clock* clock = nullptr;    ///< null: the machine's
   env::Random* random = nullptr;  ///< null: the kernel's
+  EngineTestHooks test_hooks = {};
 };
 
 [[nodiscard]] Result<std::unique_ptr<Store>> open_embedded(const EngineOptions& options);

@@ -117,15 +117,27 @@ Status Evaluation::read_range(const RangeRequest& request, RangeResponse& respon
       response.kvs.push_back(to_key_value(request.range.key, found->view()));
     return {};
   }
+  const bool counted = newest && overlays().empty();
+  if (counted && request.count_only) {
+    BENNU_ASSIGN(response.count, count_keys(*base_.database, *base_.view, request.range));
+    return {};
+  }
   const std::int64_t limit = fetch_limit(request);
   Cursor cursor(*base_.database, *base_.view, newest ? overlays() : std::vector<const Overlay*>{},
                 request.range, at);
   for (; cursor.valid(); cursor.next()) {
     ++response.count;
-    if (request.count_only || (limit > 0 && response.count > limit)) continue;
+    if (request.count_only || (limit > 0 && response.count > limit)) {
+      if (counted) break;
+      continue;
+    }
     response.kvs.push_back(to_key_value(cursor.key(), cursor.record()));
   }
-  return cursor.status();
+  BENNU_TRY(cursor.status());
+  if (counted && cursor.valid()) {
+    BENNU_ASSIGN(response.count, count_keys(*base_.database, *base_.view, request.range));
+  }
+  return {};
 }
 
 Result<RangeResponse> Evaluation::range(const RangeRequest& request) {

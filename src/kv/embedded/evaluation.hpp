@@ -57,6 +57,8 @@ struct SideEffects {
   };
   std::vector<LeaseWrite> leases;
   std::optional<Revision> compacted;
+  /// Keys of which all but the newest version are to be moved to hist, after a stage.
+  std::vector<std::string> clean;
 };
 
 class Evaluation {

@@ -43,63 +43,85 @@ bool Group::pending(std::string_view key) const {
   return overlay_.find(key) != nullptr || (previous_ && previous_->overlay_.find(key) != nullptr);
 }
 
-// Moves what the view still has of the key to hist. A key that is pending was moved when it became
-// so.
-Status Group::move_to_history(rocksdb::WriteBatch& batch, const Change& first, bool& in_cur) {
-  const auto put_history = [&](const RecordView& record) {
-    return batch.Put(database_.family(Family::kHist), history_key(first.key, record.mod),
-                     encode(record));
-  };
-  in_cur = first.before.has_value();
+// Moves one version to hist, with whatever belongs to it.
+Status Group::move_out(std::string_view key, const Located& one) {
+  rocksdb::Status status;
+  // A tombstone of a key that did not exist says nothing.
+  if (!one.record.tombstone || one.record.create != 0) {
+    status = batch_.Put(database_.family(Family::kHist), history_key(key, one.record.mod),
+                        encode(one.record));
+  }
+  if (status.ok()) {
+    status = one.stage == 0
+                 ? batch_.Delete(database_.family(Family::kCur), encode_key(key))
+                 : batch_.Delete(database_.family(Family::kStaged), staged_key(key, one.stage));
+  }
+  if (status.ok() && one.record.lease != 0) {
+    status = batch_.Delete(database_.family(Family::kLease), lease_key_key(one.record.lease, key));
+  }
+  return status.ok() ? Status{} : to_error(status, "cannot build a batch");
+}
+
+// Moves what is there of a key that changes to hist. If it is pending, that was done when it became
+// so, and its newest version will be in cur.
+Status Group::move_to_history(const Change& first, bool& in_cur) {
   if (pending(first.key) || view_->stages->empty()) {
+    in_cur = first.before.has_value();
     if (!first.before) return {};
-    const auto status = put_history(first.before->view());
+    const RecordView record = first.before->view();
+    const auto status = batch_.Put(database_.family(Family::kHist),
+                                   history_key(first.key, record.mod), encode(record));
     return status.ok() ? Status{} : to_error(status, "cannot build a batch");
   }
   in_cur = false;
   BENNU_ASSIGN(const auto located, locate(database_, *view_, first.key));
-  for (const auto& one : located) {
-    auto status = put_history(one->record);
-    if (one->stage == 0) in_cur = true;
-    if (status.ok() && one->stage != 0) {
-      status = batch.Delete(database_.family(Family::kStaged), staged_key(first.key, one->stage));
-    }
-    if (!status.ok()) return to_error(status, "cannot build a batch");
-  }
+  for (const auto& one : located) BENNU_TRY(move_out(first.key, *one));
   return {};
 }
 
-Status Group::add_key(rocksdb::WriteBatch& batch, const Change& first, const Change& last) {
+Status Group::add_key(const Change& first, const Change& last) {
   bool in_cur = false;
-  BENNU_TRY(move_to_history(batch, first, in_cur));
-  BENNU_TRY(add_lease_keys(batch, first, last));
+  BENNU_TRY(move_to_history(first, in_cur));
+  BENNU_TRY(add_lease_keys(first, last));
   auto* const cur = database_.family(Family::kCur);
   rocksdb::Status status;
   if (last.type == EventType::kPut) {
-    status = batch.Put(cur, encode_key(first.key), encode(last.after.view()));
+    status = batch_.Put(cur, encode_key(first.key), encode(last.after.view()));
   } else {
-    if (in_cur) status = batch.Delete(cur, encode_key(first.key));
+    if (in_cur) status = batch_.Delete(cur, encode_key(first.key));
     const RecordView tombstone{.tombstone = true, .mod = newest_.value + 1};
     if (status.ok() && first.before) {
-      status = batch.Put(database_.family(Family::kHist), history_key(first.key, tombstone.mod),
-                         encode(tombstone));
+      status = batch_.Put(database_.family(Family::kHist), history_key(first.key, tombstone.mod),
+                          encode(tombstone));
     }
   }
   return status.ok() ? Status{} : to_error(status, "cannot build a batch");
 }
 
-Status Group::add_lease_keys(rocksdb::WriteBatch& batch, const Change& first, const Change& last) {
+Status Group::add_lease_keys(const Change& first, const Change& last) {
   const std::int64_t before = first.before ? first.before->lease : 0;
   const std::int64_t after = last.type == EventType::kPut ? last.after.lease : 0;
   if (before == after) return {};
   auto* const family = database_.family(Family::kLease);
   rocksdb::Status status;
-  if (before != 0) status = batch.Delete(family, lease_key_key(before, first.key));
-  if (status.ok() && after != 0) status = batch.Put(family, lease_key_key(after, first.key), {});
+  if (before != 0) status = batch_.Delete(family, lease_key_key(before, first.key));
+  if (status.ok() && after != 0) status = batch_.Put(family, lease_key_key(after, first.key), {});
   return status.ok() ? Status{} : to_error(status, "cannot build a batch");
 }
 
-void Group::add_side_effects(const SideEffects& side) {
+// Leaves the newest version where it is and moves the older ones to hist; a tombstone goes there,
+// too.
+Status Group::clean(std::string_view key) {
+  if (pending(key)) return {};  // a change does the same
+  BENNU_ASSIGN(const auto located, locate(database_, *view_, key));
+  const bool gone = !located.empty() && located.front()->record.tombstone;
+  for (std::size_t i = gone ? 0 : 1; i < located.size(); ++i) {
+    BENNU_TRY(move_out(key, *located[i]));
+  }
+  return {};
+}
+
+Status Group::add_side_effects(const SideEffects& side) {
   for (const auto& lease : side.leases) {
     const std::string key = lease_record_key(lease.id.value);
     auto* const family = database_.family(Family::kLease);
@@ -115,51 +137,59 @@ void Group::add_side_effects(const SideEffects& side) {
     batch_.Put(database_.family(Family::kMeta), rocksdb::Slice(meta::kCompacted), value)
         .PermitUncheckedError();
   }
+  for (const std::string& key : side.clean) BENNU_TRY(clean(key));
+  return {};
 }
 
-Status Group::absorb(Evaluation& evaluation, WatchHub::Wants wants) {
-  auto& changes = evaluation.changes();
-  if (changes.empty()) {
-    add_side_effects(evaluation.side());
-    return {};
-  }
+Status Group::add_changes(const std::vector<Change>& changes, StageRef stage) {
   // The first and last change of each key. Most requests change one key once.
   std::map<std::string_view, std::pair<std::size_t, std::size_t>> keys;
   for (std::size_t i = 0; i < changes.size(); ++i) {
     const auto [at, added] = keys.try_emplace(changes[i].key, i, i);
     if (!added) at->second.second = i;
   }
-  rocksdb::WriteBatch& batch = batch_;
-  batch.SetSavePoint();
   for (const auto& [key, range] : keys) {
-    const Status added = add_key(batch, changes[range.first], changes[range.second]);
-    if (!added) {
-      batch.RollbackToSavePoint().PermitUncheckedError();
-      return added;
-    }
+    BENNU_TRY(add_key(changes[range.first], changes[range.second]));
   }
-  batch.PopSavePoint().PermitUncheckedError();
   std::string listed;
   for (std::size_t i = 0; i < changes.size(); ++i) {
     const Change& change = changes[i];
-    ChangeView view{.type = change.type,
-                    .key = change.key,
-                    .previous_mod = change.before ? change.before->mod : 0,
-                    .superseded = keys.find(change.key)->second.second != i,
-                    .record = change.after.view()};
-    append_change(listed, view);
+    append_change(listed, {.type = change.type,
+                           .key = change.key,
+                           .previous_mod = change.before ? change.before->mod : 0,
+                           .superseded = keys.find(change.key)->second.second != i,
+                           .record = change.after.view()});
+    const bool put = change.type == EventType::kPut;
+    if (put && !change.before) deltas_.push_back({.key = change.key, .delta = 1});
+    if (!put) deltas_.push_back({.key = change.key, .delta = -1});
   }
   newest_ = newest_.next();
-  append_log_entry(log_, newest_.value, {}, changes.size(), listed);
+  append_log_entry(log_, newest_.value, stage, changes.size(), listed);
+  return {};
+}
+
+Status Group::absorb(Evaluation& evaluation, WatchHub::Wants wants, StageRef stage) {
+  const auto& changes = evaluation.changes();
+  const Revision before = newest_;
+  batch_.SetSavePoint();
+  Status added = add_side_effects(evaluation.side());
+  if (added && (!changes.empty() || stage.id != 0)) added = add_changes(changes, stage);
+  if (!added) {
+    batch_.RollbackToSavePoint().PermitUncheckedError();
+    return added;
+  }
+  batch_.PopSavePoint().PermitUncheckedError();
+  if (newest_ == before) return {};
   overlay_.absorb(std::move(evaluation.overlay()));
-  add_side_effects(evaluation.side());
-  if (!wants.changes) {
+  // What watchers get must be whole revisions that end at the newest; a stage is read from the log.
+  if (!wants.changes || stage.id != 0) {
     recent_.clear();
     return {};
   }
   ChangeBlock block{.revision = newest_, .changes = {}, .last = true, .with_prev = wants.prev};
-  for (const Change& change : changes)
+  for (const Change& change : changes) {
     block.changes.push_back(to_event(change, newest_, wants.prev));
+  }
   recent_.push_back(std::move(block));
   return {};
 }

@@ -31,7 +31,8 @@ class Group {
   [[nodiscard]] Base base() const;
   /// Takes over what a request decided; keeps the events for watchers if `wants` says so. Errors:
   /// what reading reports; the request then fails alone.
-  [[nodiscard]] Status absorb(Evaluation& evaluation, WatchHub::Wants wants);
+  /// With a stage, its changes are part of the revision, before those of the evaluation.
+  [[nodiscard]] Status absorb(Evaluation& evaluation, WatchHub::Wants wants, StageRef stage = {});
   /// Adds the log record. Nothing may be absorbed afterwards.
   void seal();
 
@@ -40,6 +41,12 @@ class Group {
   [[nodiscard]] rocksdb::WriteBatch& batch() { return batch_; }
   [[nodiscard]] Revision newest() const { return newest_; }
   [[nodiscard]] Revision compacted() const { return compacted_; }
+  /// Keys that came and went.
+  [[nodiscard]] const std::vector<CountDelta>& deltas() const { return deltas_; }
+  /// What the published view takes over instead of the old one's, if set.
+  std::shared_ptr<const StageTable> stages;
+  std::shared_ptr<const CountIndex> counts;  ///< already with `deltas`
+
   /// The changes kept for watchers: whole revisions that end at the newest.
   [[nodiscard]] std::vector<ChangeBlock> take_recent() { return std::move(recent_); }
   /// Lets go of the view and the group before this one: nothing is evaluated here any more.
@@ -54,12 +61,13 @@ class Group {
   [[nodiscard]] const Status& wait() const;
 
  private:
-  void add_side_effects(const SideEffects& side);
-  [[nodiscard]] Status add_lease_keys(rocksdb::WriteBatch& batch, const Change& first,
-                                      const Change& last);
-  [[nodiscard]] Status add_key(rocksdb::WriteBatch& batch, const Change& first, const Change& last);
-  [[nodiscard]] Status move_to_history(rocksdb::WriteBatch& batch, const Change& first,
-                                       bool& in_cur);
+  [[nodiscard]] Status add_side_effects(const SideEffects& side);
+  [[nodiscard]] Status clean(std::string_view key);
+  [[nodiscard]] Status add_changes(const std::vector<Change>& changes, StageRef stage);
+  [[nodiscard]] Status add_key(const Change& first, const Change& last);
+  [[nodiscard]] Status add_lease_keys(const Change& first, const Change& last);
+  [[nodiscard]] Status move_to_history(const Change& first, bool& in_cur);
+  [[nodiscard]] Status move_out(std::string_view key, const Located& one);
   [[nodiscard]] bool pending(std::string_view key) const;
 
   const Database& database_;
@@ -69,6 +77,7 @@ class Group {
   Revision compacted_;
   Overlay overlay_;
   std::vector<ChangeBlock> recent_;
+  std::vector<CountDelta> deltas_;
   rocksdb::WriteBatch batch_;
   std::string log_;
   Status outcome_;

@@ -1,9 +1,8 @@
 #pragma once
 // What   Walks the log: what each revision changed, revision by revision.
-// Why    Watches, compaction, stages and recovery all follow what happened; the log is read in one
-// place. Use    `for (; cursor.valid(); cursor.next()) cursor.entry();` then `cursor.status()`. The
-// changes of
-//        a stage are read apart, with StageListCursor. The database and view must outlive both.
+// Why    Watches, compaction, stages and recovery all follow what happened; one place reads it.
+// Use    `valid()`, `next()`, `entry()`, then `status()`. The changes of a stage are read apart,
+//        with StageListCursor. The database and view must outlive both.
 // Errors kDataLoss (kCorrupt), and what reading reports.
 // Threads One thread.
 // Source own design, docs/formats/rocksdb.md.

@@ -27,7 +27,30 @@ std::string after_key(std::string_view encoded) {
 // Gives a staged record the revisions that only its stage's table entry knows.
 void resolve(RecordView& record, std::int64_t revision) {
   record.mod = revision;
-  if (record.create == 0) record.create = revision;
+  if (record.create == 0 && !record.tombstone) record.create = revision;
+}
+
+// With more stages than this, one seek is cheaper than asking for each.
+constexpr std::size_t kStagesTriedOneByOne = 4;
+
+template <class Add>
+Status for_each_staged(const Database& database, const View& view, const std::string& encoded,
+                       const Add& add) {
+  auto options = view.read_options();
+  const std::string end = after_key(encoded);
+  const Slice bound(end);
+  options.iterate_upper_bound = &bound;
+  const std::unique_ptr<Iterator> it(
+      database.db().NewIterator(options, database.family(Family::kStaged)));
+  for (it->Seek(encoded); it->Valid(); it->Next()) {
+    const std::string_view suffix = to_view(it->key()).substr(encoded.size());
+    if (suffix.size() != 8) return corrupt_record("staged", to_view(it->key()));
+    const auto stage = view.stages->find(read_be64(suffix));
+    if (stage == view.stages->end()) continue;
+    BENNU_TRY(add(it->value().ToString(), stage->first, stage->second));
+  }
+  if (!it->status().ok()) return to_error(it->status(), "cannot read a key");
+  return {};
 }
 
 Result<std::optional<Record>> find_in_history(const Database& database, const View& view,
@@ -69,14 +92,18 @@ Result<std::vector<std::unique_ptr<Located>>> locate(const Database& database, c
   } else if (!status.IsNotFound()) {
     return to_error(status, "cannot read a key");
   }
-  for (const auto& [stage, revision] : *view.stages) {
-    std::string staged;
-    status = database.db().Get(options, database.family(Family::kStaged), staged_key(key, stage),
-                               &staged);
-    if (status.ok()) {
-      BENNU_TRY(add(std::move(staged), stage, revision));
-    } else if (!status.IsNotFound()) {
-      return to_error(status, "cannot read a key");
+  if (view.stages->size() > kStagesTriedOneByOne) {
+    BENNU_TRY(for_each_staged(database, view, encoded, add));
+  } else {
+    for (const auto& [stage, revision] : *view.stages) {
+      std::string staged;
+      status = database.db().Get(options, database.family(Family::kStaged), staged_key(key, stage),
+                                 &staged);
+      if (status.ok()) {
+        BENNU_TRY(add(std::move(staged), stage, revision));
+      } else if (!status.IsNotFound()) {
+        return to_error(status, "cannot read a key");
+      }
     }
   }
   std::sort(found.begin(), found.end(),
@@ -94,6 +121,25 @@ Result<std::optional<Record>> find_key(const Database& database, const View& vie
   }
   if (at >= view.revision) return std::optional<Record>{};
   return find_in_history(database, view, key, at);
+}
+
+Result<std::int64_t> count_keys(const Database& database, const View& view, const KeyRange& range) {
+  CountIndex::Sum sum = view.counts->count(range);
+  for (const KeyRange& part : sum.scan) {
+    Cursor cursor(database, view, {}, part, view.revision);
+    for (; cursor.valid(); cursor.next()) ++sum.whole;
+    BENNU_TRY(cursor.status());
+  }
+  return sum.whole;
+}
+
+std::vector<std::string> keys_of(const Database& database, const View& view, const KeyRange& range,
+                                 Status& status) {
+  std::vector<std::string> keys;
+  Cursor cursor(database, view, {}, range, view.revision);
+  for (; cursor.valid(); cursor.next()) keys.emplace_back(cursor.key());
+  if (status) status = cursor.status();
+  return keys;
 }
 
 // Merges four sources by key. Each source stays where its record is until the next key is asked
@@ -126,6 +172,17 @@ class Cursor::Impl {
     for (const Overlay* overlay : overlays) add_overlay(*overlay);
     pending_ = overlay_.begin();
     for (Source& source : sources_) read_key(source);
+    settle();
+  }
+
+  void seek(std::string_view key) {
+    const std::string encoded = encode_key(key);
+    for (Source& source : sources_) {
+      if (!source.it) continue;
+      source.it->Seek(encoded);
+      read_key(source);
+    }
+    started_ = false;
     settle();
   }
 
@@ -311,6 +368,7 @@ Cursor::Cursor(const Database& database, const View& view, std::vector<const Ove
 Cursor::~Cursor() = default;
 bool Cursor::valid() const { return impl_->valid(); }
 void Cursor::next() { impl_->next(); }
+void Cursor::seek(std::string_view key) { impl_->seek(key); }
 std::string_view Cursor::key() const { return impl_->key(); }
 const RecordView& Cursor::record() const { return impl_->record(); }
 Status Cursor::status() const { return impl_->status(); }

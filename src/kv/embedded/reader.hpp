@@ -25,7 +25,7 @@ namespace bennu::kv::embedded {
 
 /// A record and where it lies.
 struct Located {
-  RecordView record;        ///< mod and create resolved
+  RecordView record;  ///< mod and create resolved; of a tombstone, create 0: nothing was there
   std::uint64_t stage = 0;  ///< 0: in cur
   std::string bytes;        ///< what `record.value` points into
 };
@@ -40,6 +40,15 @@ struct Located {
 [[nodiscard]] Result<std::optional<Record>> find_key(const Database& database, const View& view,
                                                      std::string_view key, Revision at);
 
+/// How many keys of a range exist at the view's revision: by the count index, and a scan of at most
+/// two of its blocks.
+[[nodiscard]] Result<std::int64_t> count_keys(const Database& database, const View& view,
+                                              const KeyRange& range);
+
+/// The keys of a range at the view's revision; `status` is set if they could not all be read.
+[[nodiscard]] std::vector<std::string> keys_of(const Database& database, const View& view,
+                                               const KeyRange& range, Status& status);
+
 /// The keys of a range that exist at a revision, in key order.
 class Cursor {
  public:
@@ -52,6 +61,9 @@ class Cursor {
 
   [[nodiscard]] bool valid() const;
   void next();
+  /// Goes to the first key not below `key`, which must not be below the current one. Only without
+  /// overlays.
+  void seek(std::string_view key);
   /// Valid until the next call of next().
   [[nodiscard]] std::string_view key() const;
   [[nodiscard]] const RecordView& record() const;

@@ -5,6 +5,7 @@
 
 #include "base/bytes.hpp"
 #include "kv/embedded/codec.hpp"
+#include "kv/embedded/count_store.hpp"
 
 namespace bennu::kv::embedded {
 namespace {
@@ -19,19 +20,39 @@ Result<std::int64_t> last_logged(const Database& database) {
   return static_cast<std::int64_t>(read_be64(it->key().ToStringView()));
 }
 
-Result<StageTable> read_stages(const Database& database) {
-  StageTable stages;
+// Calls `take` with each id under a prefix and its value.
+template <class Take>
+Status for_each_stage(const Database& database, std::string_view prefix, const Take& take) {
   const std::unique_ptr<rocksdb::Iterator> it(
       database.db().NewIterator({}, database.family(Family::kMeta)));
-  for (it->Seek(rocksdb::Slice(meta::kStagePrefix)); it->Valid(); it->Next()) {
+  for (it->Seek(rocksdb::Slice(prefix)); it->Valid(); it->Next()) {
     std::string_view key = it->key().ToStringView();
-    if (!key.starts_with(meta::kStagePrefix)) break;
-    key.remove_prefix(meta::kStagePrefix.size());
-    if (key.size() != 8 || it->value().size() != 8) return corrupt_record("meta", key);
-    stages.emplace(read_be64(key),
-                   static_cast<std::int64_t>(read_be64(it->value().ToStringView())));
+    if (!key.starts_with(prefix)) break;
+    key.remove_prefix(prefix.size());
+    if (key.size() != 8 || !take(read_be64(key), it->value().ToStringView())) {
+      return corrupt_record("meta", it->key().ToStringView());
+    }
   }
   if (!it->status().ok()) return to_error(it->status(), "cannot read the store's state");
+  return {};
+}
+
+Result<StageTable> read_stages(const Database& database, Recovered& out) {
+  StageTable stages;
+  BENNU_TRY(
+      for_each_stage(database, meta::kStagePrefix, [&](std::uint64_t id, std::string_view value) {
+        if (value.size() != 9) return false;
+        stages.emplace(id, static_cast<std::int64_t>(read_be64(value)));
+        if (value[8] != 0) out.unclean_stages.push_back(id);
+        out.next_stage = std::max(out.next_stage, id + 1);
+        return true;
+      }));
+  BENNU_TRY(
+      for_each_stage(database, meta::kOpenStagePrefix, [&](std::uint64_t id, std::string_view) {
+        out.dead_stages.push_back(id);
+        out.next_stage = std::max(out.next_stage, id + 1);
+        return true;
+      }));
   return stages;
 }
 
@@ -65,18 +86,31 @@ Status initialise(Database& database, Revision initial) {
   return status.ok() ? Status{} : to_error(status, "cannot create the store");
 }
 
-Result<std::shared_ptr<const View>> recover(const Database& database) {
+std::string stage_meta_key(std::string_view prefix, std::uint64_t stage) {
+  return std::string(prefix) + be64_key(stage);
+}
+
+std::string stage_meta_value(Revision revision, bool unclean) {
+  return be64_key(static_cast<std::uint64_t>(revision.value)) + (unclean ? '\1' : '\0');
+}
+
+Result<Recovered> recover(const Database& database) {
+  Recovered out;
   auto view = std::make_shared<View>();
   BENNU_ASSIGN(const auto initial, read_meta(database, meta::kInitial));
   if (!initial) return corrupt_record("meta", meta::kInitial);
   BENNU_ASSIGN(const std::int64_t logged, last_logged(database));
   BENNU_ASSIGN(const auto compacted, read_meta(database, meta::kCompacted));
-  BENNU_ASSIGN(auto stages, read_stages(database));
+  BENNU_ASSIGN(auto stages, read_stages(database, out));
   view->revision = {std::max(*initial, logged)};
   view->compacted = {compacted.value_or(0)};
   view->stages = std::make_shared<const StageTable>(std::move(stages));
   view->snapshot = database.snapshot();
-  return std::shared_ptr<const View>(std::move(view));
+  BENNU_ASSIGN(auto counts, recover_counts(database, *view));
+  view->counts = std::move(counts.index);
+  out.counts_saved = counts.saved;
+  out.view = std::move(view);
+  return out;
 }
 
 }  // namespace bennu::kv::embedded

@@ -6,9 +6,12 @@
 // Threads One thread.
 // Source own design, docs/formats/rocksdb.md.
 
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "kv/embedded/database.hpp"
@@ -21,7 +24,11 @@ namespace meta {
 inline constexpr std::string_view kInitial = "initial";      ///< be64: the revision it began with
 inline constexpr std::string_view kCompacted = "compacted";  ///< be64; absent: 0
 inline constexpr std::string_view kReclaimed = "reclaimed";  ///< be64: compaction is done to here
-inline constexpr std::string_view kStagePrefix = "stage/";   ///< + be64 id -> be64 revision
+inline constexpr std::string_view kCounts = "counts";        ///< see CountIndex::save
+/// + be64 id -> be64 revision, then 1 byte: 1 while older versions of its keys are not in hist yet.
+inline constexpr std::string_view kStagePrefix = "stage/";
+/// + be64 id -> nothing: a stage whose records may be in the tables, but which is not committed.
+inline constexpr std::string_view kOpenStagePrefix = "openstage/";
 }  // namespace meta
 
 /// A be64 of the meta family; nothing if it is absent.
@@ -31,7 +38,18 @@ inline constexpr std::string_view kStagePrefix = "stage/";   ///< + be64 id -> b
 /// Writes the first record of a new store. Does nothing if there is one.
 [[nodiscard]] Status initialise(Database& database, Revision initial);
 
+[[nodiscard]] std::string stage_meta_key(std::string_view prefix, std::uint64_t stage);
+[[nodiscard]] std::string stage_meta_value(Revision revision, bool unclean);
+
+struct Recovered {
+  std::shared_ptr<const View> view;
+  Revision counts_saved;
+  std::vector<std::uint64_t> unclean_stages;  ///< committed, with older versions still in cur
+  std::vector<std::uint64_t> dead_stages;     ///< never committed
+  std::uint64_t next_stage = 1;
+};
+
 /// The state that is on disk.
-[[nodiscard]] Result<std::shared_ptr<const View>> recover(const Database& database);
+[[nodiscard]] Result<Recovered> recover(const Database& database);
 
 }  // namespace bennu::kv::embedded

@@ -1,44 +1,77 @@
 #include "kv/embedded/stage.hpp"
 
+#include "base/limits.hpp"
+#include "kv/embedded/stage_commit.hpp"
 #include "kv/errors.hpp"
 #include "kv/reasons.hpp"
 #include "kv/txn_rules.hpp"
 
 namespace bennu::kv::embedded {
 
-Status Stage::add(std::string_view key, std::optional<std::string> value) {
-  if (!changes_.emplace(key, std::move(value)).second) return errors::duplicate_key();
-  return {};
+Stage::~Stage() {
+  if (ticket_) context_.registry->close(*ticket_);
 }
 
 Status Stage::put(std::string_view key, std::string_view value) {
-  BENNU_TRY(validate(PutRequest{.key = std::string(key), .value = std::string(value)}));
-  return add(key, std::string(value));
+  if (value.size() > limits::kMaxValueBytes) return errors::value_too_large(value.size());
+  return add(key, value);
 }
 
-Status Stage::erase(std::string_view key) {
-  BENNU_TRY(validate(DeleteRangeRequest{.range = {.key = std::string(key), .end = {}}}));
-  return add(key, std::nullopt);
+Status Stage::erase(std::string_view key) { return add(key, std::nullopt); }
+
+Status Stage::add(std::string_view key, std::optional<std::string_view> value) {
+  if (done_) return make_error(Code::kFailedPrecondition, "the staged transaction has ended");
+  if (key.empty()) return errors::empty_key();
+  if (key.size() > limits::kMaxKeyBytes) return errors::key_too_large(key.size());
+  if (builder_) return builder_->add(key, value);
+  const auto owned = value ? std::optional(std::string(*value)) : std::nullopt;
+  if (!small_.emplace(key, owned).second) return errors::duplicate_key();
+  small_bytes_ += key.size() + (value ? value->size() : 0);
+  if (small_.size() <= context_.spill_changes && small_bytes_ <= kSpillBytes) return {};
+  return spill();
+}
+
+Status Stage::spill() {
+  base_ = context_.published->get();
+  ticket_ = context_.registry->open(base_->revision);
+  BENNU_ASSIGN(builder_, StageBuilder::create(*context_.database, *base_, ticket_->id));
+  for (const auto& [key, value] : small_) {
+    BENNU_TRY(builder_->add(key, value ? std::optional<std::string_view>(*value) : std::nullopt));
+  }
+  small_.clear();
+  return {};
 }
 
 Result<Revision> Stage::commit(const std::vector<Compare>& compares, std::vector<Op> extra) {
+  if (done_) return make_error(Code::kFailedPrecondition, "the staged transaction has ended");
+  done_ = true;
+  if (!builder_) return commit_small(compares, std::move(extra));
   TxnRequest request{.compares = compares, .success = std::move(extra), .failure = {}};
-  for (auto& [key, value] : changes_) {
+  BENNU_TRY(validate(request));
+  BENNU_ASSIGN(const auto built, builder_->finish());
+  StageCommit commit(context_, *base_, *ticket_, built);
+  auto done = commit.run(request);
+  context_.registry->close(*ticket_);
+  ticket_.reset();
+  return done;
+}
+
+Result<Revision> Stage::commit_small(const std::vector<Compare>& compares, std::vector<Op> extra) {
+  TxnRequest request{.compares = compares, .success = std::move(extra), .failure = {}};
+  for (auto& [key, value] : small_) {
     if (value) {
       request.success.push_back(Op{PutRequest{.key = key, .value = std::move(*value)}});
     } else {
       request.success.push_back(Op{DeleteRangeRequest{.range = {.key = key, .end = {}}}});
     }
   }
-  changes_.clear();
+  small_.clear();
   BENNU_TRY(validate(request));
   TxnResponse response;
-  BENNU_TRY(writer_.execute([&](Evaluation& evaluation) -> Status {
+  BENNU_TRY(context_.writer->execute([&](Evaluation& evaluation) -> Status {
     BENNU_ASSIGN(response, evaluation.txn(request));
     if (response.succeeded) return {};
-    return make_error(Code::kAborted,
-                      "the store changed meanwhile: a compare of the staged transaction failed",
-                      reason::kStageConflict);
+    return stage_conflict();
   }));
   return response.revision;
 }

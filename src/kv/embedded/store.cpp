@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "kv/embedded/hash.hpp"
@@ -49,37 +51,45 @@ Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::open(const EngineOptions& 
                                              .read_only = options.read_only,
                                              .memory_budget_bytes = options.memory_budget_bytes}));
   if (!options.read_only) BENNU_TRY(initialise(*database, options.initial_revision));
-  BENNU_ASSIGN(auto view, recover(*database));
+  BENNU_ASSIGN(auto recovered, recover(*database));
   std::unique_ptr<EmbeddedStore> store(
-      new EmbeddedStore(options, std::move(database), std::move(view)));
+      new EmbeddedStore(options, std::move(database), std::move(recovered)));
   BENNU_TRY(Leases::restore(*store->database_, store->lease_table_));
   if (!options.read_only) {
+    std::error_code ignored;  // what cannot be removed is only in the way of nobody
+    std::filesystem::remove_all(staging_folder(*store->database_), ignored);
     store->leases_.start();
-    store->reclaimer_.start();
+    store->background_.start(store->writer_);
   }
   return store;
 }
 
 EmbeddedStore::EmbeddedStore(const EngineOptions& options, std::unique_ptr<Database> database,
-                             std::shared_ptr<const View> view)
+                             Recovered recovered)
     : database_(std::move(database)),
-      published_(std::move(view)),
+      published_(recovered.view),
       read_only_(options.read_only),
+      test_hooks_(options.test_hooks),
       source_(*database_, published_),
       watches_(source_, clock_of(options), {}),
       lease_table_(clock_of(options), random_of(options),
                    {.max_tick_gap = options.lease_stall_limit}),
-      reclaimer_(*database_, published_),
+      stages_(recovered.next_stage),
+      background_(*database_, published_, stages_, recovered.counts_saved, test_hooks_.fail_point),
       writer_(*database_, published_,
               {.lease_exists = [this](LeaseId id) { return lease_table_.contains(id); },
                .watches = &watches_,
-               .compacted = [this] { reclaimer_.wake(); }}),
-      leases_(*database_, published_, writer_, lease_table_, clock_of(options)) {}
+               .background = [this] { background_.wake(); },
+               .fail_point = test_hooks_.fail_point}),
+      leases_(*database_, published_, writer_, lease_table_, clock_of(options)) {
+  for (const std::uint64_t id : recovered.unclean_stages) stages_.add_unclean(id);
+  for (const std::uint64_t id : recovered.dead_stages) stages_.add_dead(id);
+}
 
 EmbeddedStore::~EmbeddedStore() {
   watches_.close();
   leases_.stop();
-  reclaimer_.stop();
+  background_.stop();
 }
 
 Status EmbeddedStore::check_writable() const {
@@ -157,7 +167,14 @@ Result<TxnResponse> EmbeddedStore::txn(const TxnRequest& request) {
 
 Result<std::unique_ptr<StagedTxn>> EmbeddedStore::stage() {
   BENNU_TRY(check_writable());
-  return std::unique_ptr<StagedTxn>(std::make_unique<Stage>(writer_));
+  return std::unique_ptr<StagedTxn>(
+      std::make_unique<Stage>(StageContext{.database = database_.get(),
+                                           .published = &published_,
+                                           .writer = &writer_,
+                                           .registry = &stages_,
+                                           .background = [this] { background_.wake(); },
+                                           .spill_changes = test_hooks_.stage_spill_changes,
+                                           .fail_point = test_hooks_.fail_point}));
 }
 
 Result<Revision> EmbeddedStore::compact(Revision revision, bool physical) {
@@ -171,7 +188,7 @@ Result<Revision> EmbeddedStore::compact(Revision revision, bool physical) {
     newest = base.newest;
     return {};
   }));
-  if (physical) BENNU_TRY(reclaimer_.wait_until(revision, true));
+  if (physical) BENNU_TRY(background_.wait_for_all());
   return newest;
 }
 

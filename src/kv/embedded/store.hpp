@@ -10,12 +10,14 @@
 #include <memory>
 #include <optional>
 
+#include "kv/embedded/background.hpp"
 #include "kv/embedded/database.hpp"
 #include "kv/embedded/engine.hpp"
 #include "kv/embedded/lease_table.hpp"
 #include "kv/embedded/leases.hpp"
 #include "kv/embedded/log_source.hpp"
-#include "kv/embedded/reclaimer.hpp"
+#include "kv/embedded/recovery.hpp"
+#include "kv/embedded/stage_registry.hpp"
 #include "kv/embedded/view.hpp"
 #include "kv/embedded/watch_hub.hpp"
 #include "kv/embedded/writer.hpp"
@@ -51,17 +53,19 @@ class EmbeddedStore final : public Store {
 
  private:
   EmbeddedStore(const EngineOptions& options, std::unique_ptr<Database> database,
-                std::shared_ptr<const View> view);
+                Recovered recovered);
   [[nodiscard]] Status check_writable() const;
 
   std::unique_ptr<Database> database_;
   PublishedView published_;
   const bool read_only_;
+  const EngineTestHooks test_hooks_;
   // In the order of their needs: each uses those above it.
   LogSource source_;
   WatchHub watches_;
   LeaseTable lease_table_;
-  Reclaimer reclaimer_;
+  StageRegistry stages_;
+  Background background_;
   Writer writer_;
   Leases leases_;
 };

@@ -13,6 +13,7 @@
 
 #include "base/guarded.hpp"
 #include "base/ids.hpp"
+#include "kv/embedded/counts.hpp"
 #include "kv/embedded/database.hpp"
 
 namespace bennu::kv::embedded {
@@ -25,6 +26,7 @@ struct View {
   Revision compacted;  ///< reads below it fail
   std::shared_ptr<const rocksdb::Snapshot> snapshot;
   std::shared_ptr<const StageTable> stages;
+  std::shared_ptr<const CountIndex> counts;  ///< of `revision`
 
   /// Options for reading at this view, over whole ranges.
   [[nodiscard]] rocksdb::ReadOptions read_options() const {

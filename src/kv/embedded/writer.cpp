@@ -9,6 +9,7 @@ Result<Writer::Joined> Writer::join(const std::function<Status(Evaluation&)>& ev
                                     bool alone) {
   std::unique_lock lock(mutex_);
   group_left_.wait(lock, [&] {
+    if (exclusive_ || (exclusive_waiting_ > 0 && !open_)) return false;
     if (alone) return !open_ && !in_flight_;
     return !open_ || (!closed_to_joins_ && open_requests_ < kMaxGroupRequests &&
                       open_->size_bytes() < kMaxGroupBytes);
@@ -61,12 +62,7 @@ void Writer::lead(const std::shared_ptr<Group>& group) {
   Status outcome = failed ? Status(*failed) : write(*group);
 
   lock.lock();
-  if (outcome) {
-    publish(*group);
-  } else if (!failed_) {
-    failed_ = outcome.error();
-    failed_->effect = Effect::kNone;
-  }
+  conclude(*group, outcome);
   in_flight_.reset();
   group->release();
   lock.unlock();
@@ -74,11 +70,51 @@ void Writer::lead(const std::shared_ptr<Group>& group) {
   group->finish(std::move(outcome));
 }
 
+Status Writer::exclusive(const std::function<Status(Group&, Evaluation&, const View&)>& work) {
+  std::unique_lock lock(mutex_);
+  ++exclusive_waiting_;
+  group_left_.wait(lock, [&] { return !open_ && !in_flight_ && !exclusive_; });
+  --exclusive_waiting_;
+  if (failed_) return *failed_;
+  exclusive_ = true;
+  const auto view = published_.get();
+  lock.unlock();
+
+  Group group(database_, view, nullptr);
+  Base base = group.base();
+  base.lease_exists = hooks_.lease_exists;
+  Evaluation evaluation(std::move(base));
+  const Status worked = work(group, evaluation, *view);
+  Status outcome;
+  if (worked) {
+    group.seal();
+    outcome = write(group);
+  }
+
+  lock.lock();
+  if (worked) conclude(group, outcome);
+  exclusive_ = false;
+  lock.unlock();
+  group_left_.notify_all();
+  return worked ? outcome : worked;
+}
+
+void Writer::conclude(Group& group, const Status& outcome) {
+  if (outcome) {
+    publish(group);
+  } else if (!failed_) {
+    failed_ = outcome.error();
+    failed_->effect = Effect::kNone;
+  }
+}
+
 Status Writer::write(Group& group) {
   if (group.empty()) return {};
+  hit("write.before");
   rocksdb::WriteOptions options;
   options.sync = true;
   const auto status = database_.db().Write(options, &group.batch());
+  hit("write.after");
   if (status.ok()) return {};
   Error error = to_error(status, "cannot write to the store");
   error.effect = Effect::kUnknown;
@@ -86,17 +122,78 @@ Status Writer::write(Group& group) {
 }
 
 void Writer::publish(Group& group) {
-  const auto old = published_.get();
   if (group.empty()) return;
+  const auto old = published_.get();
+  bool background = group.compacted() != old->compacted;
   auto view = std::make_shared<View>(*old);
   view->revision = group.newest();
   view->compacted = group.compacted();
   view->snapshot = database_.snapshot();
+  if (group.stages) view->stages = group.stages;
+  if (group.counts) {
+    view->counts = group.counts;
+    background = true;
+  } else if (!group.deltas().empty()) {
+    view->counts = old->counts->apply(group.deltas(), &background);
+  }
+  if (splitting_) note_split_deltas(group);
+  constexpr std::int64_t kMany = 1 << 14;
+  if (old->revision.value / kMany != view->revision.value / kMany) background = true;
   published_.set(std::move(view));
   if (group.newest() != old->revision && hooks_.watches != nullptr) {
     hooks_.watches->publish(group.newest(), group.take_recent());
   }
-  if (group.compacted() != old->compacted && hooks_.compacted) hooks_.compacted();
+  if (background && hooks_.background) hooks_.background();
+}
+
+void Writer::note_split_deltas(const Group& group) {
+  // A whole new index may have other blocks.
+  if (group.counts) {
+    splitting_.reset();
+    return;
+  }
+  for (const CountDelta& delta : group.deltas()) {
+    const bool inside =
+        delta.key >= splitting_->start && (splitting_->end.empty() || delta.key < splitting_->end);
+    if (inside) split_deltas_.push_back(delta);
+  }
+}
+
+bool Writer::split_oversized() {
+  std::unique_lock lock(mutex_);
+  const auto view = published_.get();
+  const auto block = view->counts->oversized();
+  if (!block) return false;
+  splitting_ = block;
+  split_deltas_.clear();
+  lock.unlock();
+
+  // Half a block's keys from its start on: an ordinary block is halved, a huge one is worked off.
+  const std::string nul(1, '\0');
+  const KeyRange range{.key = block->start.empty() ? nul : block->start,
+                       .end = block->end.empty() ? nul : block->end};
+  Cursor cursor(database_, *view, {}, range, view->revision);
+  std::int64_t left = 0;
+  for (; cursor.valid() && left < CountIndex::kBlockKeys / 2; cursor.next()) ++left;
+  const bool found = cursor.valid();
+  const std::string middle = found ? std::string(cursor.key()) : std::string();
+
+  lock.lock();
+  if (!splitting_) return true;  // try again on the new index
+  splitting_.reset();
+  if (!found) return false;
+  for (const CountDelta& delta : split_deltas_) {
+    if (delta.key < middle) left += delta.delta;
+  }
+  auto next = std::make_shared<View>(*published_.get());
+  next->counts = next->counts->split(*block, middle, left);
+  if (!next->counts) return false;
+  published_.set(std::move(next));
+  return true;
+}
+
+void Writer::hit(std::string_view point) const {
+  if (hooks_.fail_point) hooks_.fail_point(point);
 }
 
 }  // namespace bennu::kv::embedded

@@ -16,6 +16,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "kv/embedded/evaluation.hpp"
@@ -32,8 +34,11 @@ class Writer {
   struct Hooks {
     std::function<bool(LeaseId)> lease_exists;
     WatchHub* watches = nullptr;  ///< told of every revision; may be null
-    /// Called after a compaction was published.
-    std::function<void()> compacted;
+    /// Called when there is work for the background: a compaction, an oversized block of counts,
+    /// many revisions since the counts were saved.
+    std::function<void()> background;
+    /// For tests: called by name at the places where a crash must be survived.
+    std::function<void(std::string_view)> fail_point;
   };
 
   Writer(const Database& database, PublishedView& published, Hooks hooks);
@@ -42,6 +47,13 @@ class Writer {
   /// it saw) are durable and published. With `alone`, nothing is pending while it runs.
   [[nodiscard]] Status execute(const std::function<Status(Evaluation&)>& evaluate,
                                bool alone = false);
+
+  /// Runs `work` while nothing is pending and writes the group that it fills. For a stage's commit.
+  [[nodiscard]] Status exclusive(
+      const std::function<Status(Group&, Evaluation&, const View&)>& work);
+
+  /// Cuts one oversized block of the counts in two. False if there is none, or it could not.
+  bool split_oversized();
 
  private:
   struct Joined {
@@ -52,7 +64,10 @@ class Writer {
   [[nodiscard]] Result<Joined> join(const std::function<Status(Evaluation&)>& evaluate, bool alone);
   void lead(const std::shared_ptr<Group>& group);
   [[nodiscard]] Status write(Group& group);
+  void conclude(Group& group, const Status& outcome);
   void publish(Group& group);
+  void note_split_deltas(const Group& group);
+  void hit(std::string_view point) const;
 
   const Database& database_;
   PublishedView& published_;
@@ -65,6 +80,11 @@ class Writer {
   bool closed_to_joins_ = false;  // the open group is for one request alone
   std::shared_ptr<Group> in_flight_;
   std::optional<Error> failed_;
+  int exclusive_waiting_ = 0;
+  bool exclusive_ = false;
+  // A block of the counts that is being cut, and what has come to it and gone since.
+  std::optional<CountIndex::Block> splitting_;
+  std::vector<CountDelta> split_deltas_;
 };
 
 }  // namespace bennu::kv::embedded

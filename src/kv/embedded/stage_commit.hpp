@@ -1,0 +1,57 @@
+#pragma once
+// What   Makes a stage's files visible: hands them to RocksDB, mends what others changed meanwhile,
+//        and writes the one record that commits them.
+// Why    The only moment at which others wait, so it is kept as short as a put.
+// Use    Once per stage: `run`. Whatever fails before the commit record leaves the store as it was.
+// Errors kAborted (kStageConflict); kInvalidArgument (kDuplicateKey: `extra` names a staged key).
+//        Effect kUnknown only if writing the commit record failed.
+// Threads One thread.
+// Source decision 8 of the design; ADR 0002.
+
+#include <functional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kv/embedded/stage.hpp"
+#include "kv/embedded/stage_builder.hpp"
+
+namespace bennu::kv::embedded {
+
+[[nodiscard]] Error stage_conflict();
+
+class StageCommit {
+ public:
+  /// `base`: the view that the files were made at. All must outlive it.
+  StageCommit(const StageContext& context, const View& base, const StageRegistry::Ticket& ticket,
+              const StageBuilder::Built& built);
+
+  /// `request`: compares, and the extra changes as its success branch.
+  [[nodiscard]] Result<Revision> run(const TxnRequest& request);
+
+ private:
+  [[nodiscard]] Status check(const std::vector<Compare>& compares, const View& view) const;
+  [[nodiscard]] Status ingest();
+  [[nodiscard]] Status catch_up();
+  [[nodiscard]] Status mend_since(Revision from, const View& view, rocksdb::WriteBatch& batch,
+                                  bool write_through);
+  [[nodiscard]] Status mend(std::string_view key, const View& view, rocksdb::WriteBatch& batch);
+  [[nodiscard]] Result<std::uint64_t> find_in_list(std::string_view key) const;
+  [[nodiscard]] Status commit(const TxnRequest& request, Group& group, Evaluation& evaluation,
+                              const View& view);
+  [[nodiscard]] Status add_commit_record(Group& group, const View& view);
+  void hit(std::string_view point) const;
+
+  const StageContext& context_;
+  const Database& database_;
+  const StageRegistry::Ticket& ticket_;
+  const StageBuilder::Built& built_;
+  Revision mended_to_;
+  std::uint64_t effective_;
+  bool unclean_;
+  std::vector<CountDelta> corrections_;
+  Revision committed_;
+};
+
+}  // namespace bennu::kv::embedded
