@@ -30,9 +30,12 @@ struct MaintenanceResult {
 };
 
 [[nodiscard]] std::size_t count_packs(const Repository& repository);
-/// Merges packs geometrically (each at least twice the one before) if there are too many, and
-/// writes the commit-graph.
+/// Merges packs geometrically (each at least twice all smaller ones together) if there are too
+/// many, and writes the commit-graph. Where git cannot do it, `merge_packs` does.
 [[nodiscard]] Result<MaintenanceResult> maintain(Repository& repository,
                                                  const MaintenanceOptions& options);
+
+/// The same merge without the `git` program; the merged objects are whole, not deltas.
+[[nodiscard]] Status merge_packs(Repository& repository, const MaintenanceOptions& options);
 
 }  // namespace bennu::git

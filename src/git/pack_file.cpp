@@ -300,12 +300,12 @@ Result<std::filesystem::path> PackFile::write_index(std::string_view pack_checks
   return path;
 }
 
-Status PackFile::finish() {
+Result<std::string> PackFile::finish() {
   for (auto& shard : *shards_) shard.table = {};  // the index needs the memory more
   BENNU_ASSIGN(const std::string checksum, write_trailer());
   BENNU_TRY(sync_file(file_, path_));
   BENNU_ASSIGN(const auto index, write_index(checksum));
-  const std::string name = "pack-" + to_hex(checksum);
+  std::string name = "pack-" + to_hex(checksum);
   const auto final_pack = folder_ / (name + ".pack");
   if (::rename(path_.c_str(), final_pack.c_str()) != 0) {
     Error error = file_error("rename", path_);
@@ -319,7 +319,8 @@ Status PackFile::finish() {
     ::unlink(final_pack.c_str());
     return error;
   }
-  return sync_folder(folder_);
+  BENNU_TRY(sync_folder(folder_));
+  return name;
 }
 
 }  // namespace bennu::git

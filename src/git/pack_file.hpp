@@ -78,8 +78,9 @@ class PackFile {
   [[nodiscard]] std::uint64_t objects() const { return objects_.load(); }
   [[nodiscard]] std::uint64_t size_bytes() const { return end_.load(); }
 
-  /// Trailer, sync, index, sync, rename both (pack first), sync of the folder.
-  Status finish();
+  /// Trailer, sync, index, sync, rename both (pack first), sync of the folder. The name of both
+  /// files without extension.
+  Result<std::string> finish();
 
  private:
   struct Entry {

@@ -108,30 +108,40 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);  // NOLINT: munmap's signature
 }
 
+PackSet::Pack PackSet::open_pack(std::filesystem::path path) {
+  Pack pack;
+  pack.index = MappedFile(path);
+  pack.data = MappedFile(path.replace_extension(".pack"));
+  const std::string_view index = pack.index.bytes();
+  const bool known = index.size() >= kIndexHead + kFanoutBytes + 2 * kIdBytes &&
+                     index.starts_with("\377tOc") && read_be32(index.substr(4)) == 2 &&
+                     pack.data.bytes().size() > 12 + kIdBytes;
+  if (!known) return {};
+  pack.count = read_be32(index.substr(kIndexHead + kFanoutBytes - 4));
+  const std::size_t least =
+      kIndexHead + kFanoutBytes + pack.count * (kIdBytes + 8UL) + 2 * kIdBytes;
+  if (index.size() < least) return {};
+  return pack;
+}
+
 PackSet PackSet::open(const Repository& repository) {
   PackSet set;
   std::error_code error;
   for (std::filesystem::directory_iterator it(repository.path() / "objects" / "pack", error), end;
        !error && it != end; it.increment(error)) {
-    std::filesystem::path path = it->path();
-    if (path.extension() != ".idx") continue;
-    Pack pack;
-    pack.index = MappedFile(path);
-    pack.data = MappedFile(path.replace_extension(".pack"));
-    const std::string_view index = pack.index.bytes();
-    const bool known = index.size() >= kIndexHead + kFanoutBytes + 2 * kIdBytes &&
-                       index.starts_with("\377tOc") && read_be32(index.substr(4)) == 2 &&
-                       pack.data.bytes().size() > 12 + kIdBytes;
-    if (!known) continue;
-    pack.count = read_be32(index.substr(kIndexHead + kFanoutBytes - 4));
-    if (index.size() < kIndexHead + kFanoutBytes + pack.count * (kIdBytes + 8UL) + 2 * kIdBytes)
-      continue;
-    set.packs_.push_back(std::move(pack));
+    if (it->path().extension() != ".idx") continue;
+    Pack pack = open_pack(it->path());
+    if (pack.count > 0) set.packs_.push_back(std::move(pack));
   }
   // The largest first: it has most of what is asked.
   std::sort(set.packs_.begin(), set.packs_.end(),
             [](const Pack& a, const Pack& b) { return a.count > b.count; });
   return set;
+}
+
+ObjectId PackSet::Pack::id_at(std::uint32_t at) const {
+  const std::size_t begin = kIndexHead + kFanoutBytes + at * kIdBytes;
+  return ObjectId::from_raw(index.bytes().substr(begin, kIdBytes));
 }
 
 std::uint64_t PackSet::Pack::find(const ObjectId& id) const {

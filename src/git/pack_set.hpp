@@ -11,6 +11,7 @@
 // Source gitformat-pack(5): pack version 2, index version 2, deltas.
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,9 +51,13 @@ class PackSet {
     std::uint32_t count = 0;
     /// Where the object begins in `data`; 0 if it is not here.
     [[nodiscard]] std::uint64_t find(const ObjectId& id) const;
+    /// The ids in order, for `index` below `count`.
+    [[nodiscard]] ObjectId id_at(std::uint32_t index) const;
   };
 
   [[nodiscard]] static PackSet open(const Repository& repository);
+  /// One pack by its index; `count` is 0 if it can't be read here.
+  [[nodiscard]] static Pack open_pack(std::filesystem::path index);
   [[nodiscard]] const std::vector<Pack>& packs() const { return packs_; }
 
  private:

@@ -53,9 +53,9 @@ std::uint64_t PackWriter::objects() const { return impl_->file->objects(); }
 Result<PackResult> PackWriter::finish() {
   Impl& self = *impl_;
   BENNU_TRY(self.flush());
-  PackResult result{.objects = self.file->objects(), .size_bytes = 0};
+  PackResult result{.objects = self.file->objects(), .size_bytes = 0, .name = {}};
   if (result.objects > 0) {
-    BENNU_TRY(self.file->finish());
+    BENNU_ASSIGN(result.name, self.file->finish());
     result.size_bytes = self.file->size_bytes();
   }
   self.file.reset();

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "git/object_sink.hpp"
@@ -34,6 +35,8 @@ struct PackResult {
   /// Objects in the new pack; 0: no pack was written, as everything was there already.
   std::uint64_t objects = 0;
   std::uint64_t size_bytes = 0;
+  /// `pack-<hex>`, the name of its files without extension; empty if none was written.
+  std::string name;
 };
 
 class PackWriter final : public ObjectSink {

@@ -262,6 +262,23 @@ TEST_F(RemoteTest, MaintenanceMergesPacksAndLosesNothing) {
   expect_clean(ours_.path());
 }
 
+TEST_F(RemoteTest, PacksAreMergedWithoutGitToo) {
+  colleague_commits("second");
+  ASSERT_TRUE(fetch(ours_, "file://" + url(), {}));
+  const ObjectId base = ours_.resolve_commit("main").value();
+  std::vector<ObjectId> commits;
+  for (int i = 0; i < 12; ++i) commits.push_back(we_commit(base, std::to_string(i)));
+  ASSERT_EQ(count_packs(ours_), 13U);
+  ASSERT_TRUE(merge_packs(ours_, {}));
+  EXPECT_LE(count_packs(ours_), 2U);
+  for (const auto& commit : commits) EXPECT_TRUE(ours_.read_commit(commit));
+  EXPECT_TRUE(ours_.read_commit(base));
+  const std::size_t merged = count_packs(ours_);
+  ASSERT_TRUE(merge_packs(ours_, {}));
+  EXPECT_EQ(count_packs(ours_), merged);
+  expect_clean(ours_.path());
+}
+
 TEST(GitProgram, ShowsNoPasswords) {
   EXPECT_EQ(shown_url("https://ada:secret@example.org/x.git"), "https://ada:…@example.org/x.git");
   EXPECT_EQ(shown_url("https://example.org:8443/a@b"), "https://example.org:8443/a@b");
