@@ -7,6 +7,7 @@
 #include "base/bytes.hpp"
 #include "cli/app.hpp"
 #include "cli/session.hpp"
+#include "inventory/derived.hpp"
 #include "kv/audit.hpp"
 #include "sync/base_record.hpp"
 
@@ -111,11 +112,15 @@ Status refuse_local(std::string_view key) {
 }
 
 // One audited transaction.
-Result<kv::TxnResponse> change(WriteSession& session, kv::Op op, std::string_view name,
-                               const std::string& summary) {
+Result<kv::TxnResponse> change(WriteSession& session, kv::Op op, const kv::KeyRange& range,
+                               std::string_view name, const std::string& summary) {
   BENNU_ASSIGN(auto audit, session.audit_put(name, summary));
   kv::TxnRequest request;
   request.success.push_back(std::move(op));
+  // The inventory's indexes are made anew when somebody writes past its operations.
+  for (kv::Op& forget : inventory::forget_derived(inventory::Layout(), range)) {
+    request.success.push_back(std::move(forget));
+  }
   request.success.push_back(std::move(audit));
   return session.store().txn(request);
 }
@@ -127,7 +132,7 @@ Result<int> put(const Context& context, const PutOptions& options) {
   BENNU_ASSIGN(
       const auto answer,
       change(session, kv::Op{kv::PutRequest{.key = options.key, .value = std::move(value)}},
-             "kv.put", fmt::format("kv put {}", printable(options.key))));
+             {.key = options.key}, "kv.put", fmt::format("kv put {}", printable(options.key))));
   context.out.result(
       {{"revision", answer.revision.value}},
       fmt::format("{} stored at revision {}", printable(options.key), answer.revision.value));
@@ -154,7 +159,7 @@ Result<int> del(const Context& context, const DeleteOptions& options) {
                       fmt::format("{} keys would be deleted; add --yes to do it", found.count));
   }
   BENNU_ASSIGN(const auto answer,
-               change(session, kv::Op{kv::DeleteRangeRequest{.range = range}}, "kv.del",
+               change(session, kv::Op{kv::DeleteRangeRequest{.range = range}}, range, "kv.del",
                       fmt::format("kv del {}", printable(options.key))));
   const auto deleted = std::get<kv::DeleteRangeResponse>(answer.responses[0].response).deleted;
   if (deleted == 0)

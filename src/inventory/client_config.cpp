@@ -18,8 +18,8 @@ Error refused(std::string message, Reason why) {
 
 Error sealed(std::string_view what) {
   return refused(
-      fmt::format("{} is sealed here: unseal the store with an identity that may read it "
-                  "(`bennu secret --help`), then try again",
+      fmt::format("{} is sealed here: open or restore this with an identity that may read it "
+                  "(`--identity FILE`)",
                   what),
       reason::kSealed);
 }

@@ -99,7 +99,7 @@ TEST_F(ClientConfig, WhatIsSealedMakesNoLink) {
   put("/net/users/1/devices/" + sealed.second + "/name", "tv");
   put("/net/users/1/devices/" + sealed.second + "/status", "active");
   EXPECT_THAT(client_links(store, layout, sealed, clock.wall()),
-              FailsWith(reason::kSealed, "is sealed here: unseal"));
+              FailsWith(reason::kSealed, "is sealed here: open or restore this with an identity"));
 }
 
 TEST_F(ClientConfig, AMissingDeviceIsSaidSo) {

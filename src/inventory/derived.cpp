@@ -39,6 +39,16 @@ std::map<std::string, std::string> unique_keys(const Entity& entity) {
   return keys;
 }
 
+std::vector<kv::Op> forget_derived(const Layout& layout, const kv::KeyRange& range) {
+  const kv::KeyRange mine = kv::prefix_range(layout.prefix());
+  const bool to_the_end = range.end == std::string_view("\0", 1);
+  const bool touched = range.end.empty()
+                           ? kv::contains(mine, range.key)
+                           : range.key < mine.end && (to_the_end || range.end > mine.key);
+  if (!touched) return {};
+  return {{kv::DeleteRangeRequest{.range = {.key = std::string(kUniqueComplete)}}}};
+}
+
 std::map<std::string, std::string> route_keys(const Layout& layout, const Entity& entity) {
   std::map<std::string, std::string> keys;
   const std::string* core = entity.find("core_node");

@@ -14,6 +14,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "inventory/entity.hpp"
 
@@ -38,6 +39,10 @@ inline constexpr std::string_view kUniqueRepeated = "1 repeated";
 /// Key -> value for this entity. A user holds its username and hash_telegram_id whatever its
 /// status; a device its uuid unless that is sealed; a node its domain while it is active.
 [[nodiscard]] std::map<std::string, std::string> unique_keys(const Entity& entity);
+
+/// What to add to a transaction that writes in this range past the operations (a plain put): drops
+/// kUniqueComplete if the range reaches into the inventory. No ops otherwise.
+[[nodiscard]] std::vector<kv::Op> forget_derived(const Layout& layout, const kv::KeyRange& range);
 
 /// The hot look-up of an entry node: `routes/<core ip>/<device uuid>/` with the status and
 /// status_at of each device that has a core_node, unless its uuid is sealed. Class derived: never

@@ -188,7 +188,8 @@ std::optional<Layout::FieldKey> Layout::parse(std::string_view key) const {
 
 void Assembler::take(std::string_view key, std::string value) {
   auto parsed = layout_->parse(key);
-  if (!parsed || parsed->id.kind != kind_) return;
+  // `$uuid` beside a sealed name holds the name itself, sealed: part of the name, not a field.
+  if (!parsed || parsed->id.kind != kind_ || parsed->field.starts_with('$')) return;
   Entity& entity = entities_[parsed->id];
   entity.id = std::move(parsed->id);
   entity.fields.insert_or_assign(std::move(parsed->field), std::move(value));

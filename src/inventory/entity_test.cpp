@@ -117,6 +117,33 @@ TEST(Derived, FollowsFromTheEntityAlone) {
   EXPECT_THAT(unique_keys(Entity{.id = device_id(7, "~sealed~00")}), IsEmpty());
 }
 
+TEST(Derived, IsForgottenWhereAPlainWriteReachesIntoTheInventory) {
+  const Layout layout;
+  const std::string all(1, '\0');
+  for (const kv::KeyRange& range :
+       {kv::KeyRange{.key = "/net/users/1/username"}, kv::prefix_range("/net/users/"),
+        kv::prefix_range("/n"), kv::all_keys(), kv::KeyRange{.key = "/a", .end = all}}) {
+    EXPECT_EQ(forget_derived(layout, range).size(), 1U) << range.key;
+  }
+  for (const kv::KeyRange& range :
+       {kv::KeyRange{.key = "/nets"}, kv::prefix_range("/other/"), kv::KeyRange{.key = "/net"},
+        kv::KeyRange{.key = "/a", .end = "/net/"}, kv::KeyRange{.key = "/o", .end = all}}) {
+    EXPECT_TRUE(forget_derived(layout, range).empty()) << range.key;
+  }
+}
+
+TEST(Assembler, ASealedNameIsNoField) {
+  const Layout layout;
+  Assembler assembler(layout, Kind::kDevice);
+  const std::string prefix = "/net/users/1/devices/~sealed~0123456789abcdef0123456789abcdef/";
+  assembler.take(prefix + "$uuid", "bennu-sealed:1:1:AAAA");
+  assembler.take(prefix + "name", "phone");
+  const auto devices = std::move(assembler).finish();
+  ASSERT_EQ(devices.size(), 1U);
+  EXPECT_EQ(devices.front().fields.size(), 1U);
+  EXPECT_THAT(devices.front().sealed(), ElementsAre("uuid"));
+}
+
 TEST(Assembler, SortsUsersByNumber) {
   const Layout layout;
   Assembler assembler(layout, Kind::kUser);

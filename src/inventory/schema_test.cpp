@@ -78,6 +78,7 @@ TEST(Schema, KeepsWhatIsDerivedOutOfGit) {
 }
 
 TEST(Schema, ImportsKeepTheSameUniqueIndexes) {
+  EXPECT_EQ(sync::kDerivedCompleteKey, kUniqueComplete);
   const sync::Mapping mapping(default_schema(), std::make_shared<sync::KeyRing>());
   const Entity user{.id = user_id(7), .fields = {{"username", "a/n%a"}, {"hash_telegram_id", "x"}}};
   for (const auto& [field, value] : user.fields) {

@@ -169,6 +169,7 @@ Result<ImportReport> import_commits(const Link& link, const ImportOptions& optio
   for (const auto& [key, value] : plan.kept)
     all.emplace(key, value);  // a new revision, so that the next export sees them
   BENNU_TRY(add_unique_changes(link, mapping, plan, all));
+  all.insert_or_assign(std::string(kDerivedCompleteKey), std::nullopt);
 
   Base base{.commit = sides.git_head};
   BENNU_ASSIGN(base.tree, canonical_of(link, sides, plan));
@@ -240,6 +241,7 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
   if (keys.empty()) return report;
   BENNU_ASSIGN(auto staged, link.store.stage());
   for (const auto& [key, value] : keys) BENNU_TRY(staged->put(key, *value));
+  BENNU_TRY(staged->erase(kDerivedCompleteKey));
   BENNU_ASSIGN(report.revision, staged->commit({}, options.audit));
   return report;
 }
