@@ -20,7 +20,7 @@ kv::KeyValue key_value(std::string key, std::string value) {
 }
 
 Status check_revision(Revision revision) {
-  if (revision.value == 0) return {};
+  if (revision.value == 0 || revision == kOnly) return {};
   return make_error(Code::kUnimplemented,
                     "a clone has no revisions; name a commit of it, or use --data");
 }
