@@ -173,25 +173,26 @@ def write_sealed(bennu):
     identity = ROOT / "examples" / "network-identity.txt"
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
-        plain = scratch / "plain"
-        write_plain(plain)
-        git(scratch, "init", "-q", "-b", "main", plain)
-        # The schema of a new network stands in every new store's tree.
-        run(bennu, "init", scratch / "new", "--network")
-        (plain / ".bennu").mkdir()
-        (plain / ".bennu" / "schema.json").write_text(
-            run(bennu, "--data", scratch / "new", "kv", "get", "/_bennu/tree/file/.bennu/schema.json"),
-            encoding="utf-8")
-        git(plain, "add", "-A")
-        git(plain, "commit", "-q", "-m", "The example network, in clear")
-        environment = {**os.environ, "BENNU_DATA": str(scratch / "data"),
-                       "BENNU_IDENTITY": str(scratch / "identity.txt"),
-                       "BENNU_ACTOR": "Bennu <bennu@example.org>"}
         remote = scratch / "remote.git"
-        run("git", "clone", "-q", "--bare", plain, remote)
-        run(bennu, "restore", remote, env=environment)
-        run(bennu, "secret", "init", "--offline", scratch / "offline.txt", env=environment)
-        run(bennu, "export", env=environment)
+        environment = {**os.environ, "BENNU_IDENTITY": str(scratch / "identity.txt"),
+                       "BENNU_ACTOR": "Bennu <bennu@example.org>"}
+
+        def bennu_in(data, *arguments):
+            run(bennu, "--data", scratch / data, *arguments, env=environment)
+
+        # A new network: its repository holds the schema and the key ring, and nobody yet.
+        bennu_in("new", "init", "--schema", "network", "--branch", "main")
+        bennu_in("new", "secret", "init", "--offline", scratch / "offline.txt")
+        bennu_in("new", "export")
+        # People write documents in clear; the next export seals them.
+        run("git", "clone", "-q", "--bare", scratch / "new" / "repo.git", remote)
+        run("git", "clone", "-q", remote, scratch / "plain")
+        write_plain(scratch / "plain")
+        git(scratch / "plain", "add", "-A")
+        git(scratch / "plain", "commit", "-q", "-m", "The example network, in clear")
+        git(scratch / "plain", "push", "-q", "origin", "main")
+        bennu_in("data", "restore", remote)
+        bennu_in("data", "export")
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         run("git", "--git-dir", remote, "--work-tree", target, "checkout", "-f", "main", "--", ".")

@@ -1,0 +1,205 @@
+"""The inventory through the real binary, and the example network that is made of it."""
+
+import glob
+import json
+import os
+import sys
+
+import harness
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+import make_example_network  # noqa: E402
+
+UUID = "6f1c1f0e-3a52-4c5b-9d0e-2f6f0c1b7a11"
+CORE, ENTRY = "203.0.113.7", "198.51.100.1"
+
+
+class Inventory(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.env["BENNU_IDENTITY"] = self.path("identity.txt")
+        self.net = self.remote("net.git")
+        self.bennu("init", "--schema", "network", "--remote", self.net)
+        self.bennu("secret", "init", "--offline", self.path("offline.txt"))
+
+    def build(self):
+        """What docs/operations/inventory.md does from nothing."""
+        self.bennu("cell", "add", "west.example.org")
+        self.bennu("node", "add", CORE, "--role", "core", "--cell", "west.example.org")
+        self.bennu("node", "add", ENTRY, "--role", "entry", "--domain", "alder.example.org")
+        self.bennu("link", "add", ENTRY, CORE)
+        self.bennu("user", "add", "anna", "--core-node", CORE)
+        self.bennu("device", "add", "--user", "anna", "--name", "phone", "--uuid", UUID)
+
+    def test_from_nothing_to_a_link(self):
+        self.build()
+        self.assertEqual(self.ask("node", "show", CORE)["domain"], "1.core.west.example.org")
+        user = self.ask("user", "show", "anna")
+        self.assertEqual((user["id"], user["status"], user["core_nodes"]), (1, "active", [CORE]))
+        service = self.ask("link", "show", ENTRY, CORE)["client_service_name"]
+        uri = (f"vless://{UUID}@alder.example.org:443?type=grpc&security=tls"
+               f"&serviceName={service}&fp=chrome&alpn=h2#phone")
+        config = self.ask("client-config", UUID)
+        self.assertEqual([link["uri"] for link in config["links"]], [uri])
+        printed = self.bennu("client-config", "--user", "anna", "phone", "--qr").out.splitlines()
+        self.assertEqual(printed[0], uri)
+        # 49 modules and the quiet zone, two in each line.
+        self.assertGreater(len(printed), 20)
+        self.assertTrue(all(set(line) <= set("█▀▄ ") for line in printed[1:] if line), printed)
+
+    def test_each_change_is_a_commit_of_its_actor(self):
+        self.build()
+        self.bennu("export")
+        self.bennu("user", "set", "anna", "--email", "anna@example.org", "--actor",
+                   "Bob <bob@example.org>", "--reason", "she asked")
+        self.bennu("user", "deactivate", "anna")
+        self.bennu("export")
+        log = self.git("log", "-2", "--format=%an: %s", "main", cwd=self.net).splitlines()
+        self.assertEqual(log, ["Ada: user deactivate anna", "Bob: user set anna: email"])
+        self.assertIn("Bennu-Reason: she asked",
+                      self.git("log", "-1", "--format=%b", "main~1", cwd=self.net))
+        # One commit has the user and the device that it took off.
+        changed = self.git("diff", "--name-only", "main~1", "main", cwd=self.net).splitlines()
+        self.assertEqual(len(changed), 2, changed)
+
+    def test_refusals_are_one_line_and_change_nothing(self):
+        self.build()
+        self.bennu("export")
+        refused = [
+            (("user", "add", "anna"), "username anna is taken by user 1"),
+            (("user", "add", "boris", "--core-node", "203.0.113.9"), "no node 203.0.113.9"),
+            (("user", "add", "boris", "--core-node", ENTRY), "has role entry"),
+            (("user", "add", "boris", "--email", "boris"), "email is not valid"),
+            (("user", "add"), "needs username"),
+            (("user", "show", "boris"), "no user with username boris"),
+            (("device", "add", "--user", "9", "--name", "x"), "no user 9"),
+            (("node", "add", "core-1", "--role", "core"), '"core-1" is not valid'),
+            (("node", "remove", CORE, "--yes"), "user 1 (anna)"),
+            (("node", "archive", ENTRY), f"link {ENTRY} -> {CORE} depends on it"),
+            (("cell", "remove", "west.example.org", "--yes"), f"node {CORE} depends on it"),
+            (("link", "add", CORE, ENTRY), "has role core"),
+            (("user", "remove", "anna"), "add --yes"),
+        ]
+        for arguments, words in refused:
+            with self.subTest(arguments):
+                self.assert_one_line(self.bennu(*arguments, expect=1), words)
+        self.bennu("user", "archive", "anna")
+        self.assert_one_line(self.bennu("device", "add", "--user", "anna", "--name", "tv", expect=1),
+                             "is archived")
+        self.assert_one_line(self.bennu("client-config", UUID, expect=1), "is archived")
+        self.bennu("export")
+        self.assertEqual(self.git("log", "-1", "--format=%s", "main", cwd=self.net),
+                         "user archive anna")
+
+    def test_what_git_brings_keeps_the_rules(self):
+        """An import drops the derived indexes: a name that Git brought is taken from then on."""
+        self.build()
+        self.bennu("export")
+        files = {"users/9.json": json.dumps({"username": "boris", "status": "active"}),
+                 "nodes/198.51.100.9.json": json.dumps(
+                     {"role": "entry", "status": "active", "domain": "birch.example.org"})}
+        self.push_files(files, self.net)
+        self.bennu("import")
+        self.assert_one_line(self.bennu("user", "add", "boris", expect=1), "boris is taken by user 9")
+        self.assert_one_line(self.bennu("node", "add", "198.51.100.10", "--role", "entry",
+                                        "--domain", "birch.example.org", expect=1),
+                             "birch.example.org is taken by node 198.51.100.9")
+
+    def test_a_plain_put_is_noticed(self):
+        self.build()
+        self.bennu("kv", "put", "/net/users/1/username", "boris")
+        self.assert_one_line(self.bennu("user", "add", "boris", expect=1), "boris is taken by user 1")
+        self.bennu("user", "add", "anna")
+
+    def test_a_clone_answers_like_a_store(self):
+        self.build()
+        self.bennu("export")
+        clone = self.path("clone")
+        self.git("clone", "-q", self.net, clone)
+        for arguments in (("user", "list"), ("user", "show", "anna"), ("client-config", UUID)):
+            with self.subTest(arguments):
+                there = self.bennu("--repo", clone, *arguments, "-o", "json", data=None).json
+                self.assertEqual(there, self.ask(*arguments))
+
+    def test_without_the_identity_devices_are_listed_sealed(self):
+        self.build()
+        self.bennu("export")
+        away = {"BENNU_IDENTITY": self.path("nothing.txt")}
+        self.ask("restore", self.net, data="sealed", env=away)
+        device = self.ask("device", "list", data="sealed", env=away)["items"][0]
+        self.assertTrue(device["uuid"].startswith("~sealed~"))
+        self.assertEqual((device["name"], device["sealed"]), ("phone", ["uuid"]))
+        refused = self.bennu("client-config", "--user", "anna", "phone", expect=1, data="sealed",
+                             env=away)
+        self.assert_one_line(refused, "is sealed here", "--identity")
+
+
+class ExampleNetwork(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.env["BENNU_IDENTITY"] = os.path.join(ROOT, "examples", "network-identity.txt")
+        self.net = self.remote("net.git")
+        inside = ("--git-dir", self.net, "--work-tree", os.path.join(ROOT, "examples", "network"))
+        self.git(*inside, "add", "-A")
+        self.git(*inside, "commit", "-q", "-m", "The example network")
+
+    def restore(self):
+        return self.ask("restore", self.net)
+
+    def test_it_is_what_its_generator_says(self):
+        restored = self.restore()
+        self.assertEqual(restored["verified"], "exact")
+        self.assertEqual(restored["tree"], self.tree(self.net))
+        wanted = make_example_network.Network().files
+        found = {"counters.json": {"user_id": 60}}
+        keys = {"user": ("users", "id"), "node": ("nodes", "ip"), "cell": ("cells", "domain"),
+                "link": ("links", "entry_ip", "core_ip"),
+                "device": ("users", "user_id", "devices", "uuid")}
+        for kind, parts in keys.items():
+            for item in self.ask(kind, "list")["items"]:
+                path = "/".join(str(item.pop(p)) if p in item else p for p in parts)
+                found[path + ".json"] = item
+        if wanted.keys() != found.keys():
+            self.fail(sorted(wanted.keys() ^ found.keys())[:5])
+        for path, fields in wanted.items():
+            self.assertEqual(found[path], fields, path)
+
+    def test_it_has_the_numbers_that_are_said_of_it(self):
+        self.restore()
+        count = {kind: len(self.ask(kind, "list")["items"]) for kind in ("cell", "user", "device")}
+        self.assertEqual(count, {"cell": 2, "user": 60, "device": 150})
+        roles = [node["role"] for node in self.ask("node", "list")["items"]]
+        self.assertEqual((roles.count("core"), roles.count("entry")), (5, 12))
+
+    def test_no_secret_is_in_any_object(self):
+        self.restore()
+        self.bennu("user", "add", "anna", "--core-node", "203.0.113.11", "--email", "anna.k@example.org")
+        self.bennu("device", "add", "--user", "anna", "--name", "phone")
+        self.bennu("export")
+        secrets = [device["uuid"] for device in self.ask("device", "list")["items"]]
+        self.assertEqual(len(secrets), 151)
+        for user in self.ask("user", "list")["items"]:
+            secrets += [user[name] for name in ("email", "telegram") if name in user]
+        for link in self.ask("link", "list")["items"]:
+            secrets += [link["client_service_name"], link["core_service_name"]]
+        objects = self.git("cat-file", "--batch", "--batch-all-objects", cwd=self.net)
+        self.assertIn("bennu-sealed:", objects)
+        self.assertEqual([secret for secret in secrets if secret in objects], [])
+
+    def test_active_devices_of_active_users_have_a_link(self):
+        self.restore()
+        device = next(d for d in self.ask("device", "list", "--status", "active")["items"]
+                      if "expires" not in d)
+        links = self.ask("client-config", device["uuid"])["links"]
+        self.assertGreater(len(links), 0)
+        self.assertTrue(all(link["uri"].startswith("vless://" + device["uuid"]) for link in links))
+
+    def test_its_files_are_as_git_takes_them(self):
+        for name in glob.glob(os.path.join(ROOT, "examples", "network", "**", "*"), recursive=True):
+            if os.path.isfile(name):
+                self.assertEqual(os.stat(name).st_mode & 0o111, 0, name)
+
+
+if __name__ == "__main__":
+    harness.main()
