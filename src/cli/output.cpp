@@ -7,10 +7,13 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/bytes.hpp"
 #include "env/clock.hpp"
 
 namespace bennu::cli {
 namespace {
+
+constexpr std::size_t kProgressColumns = 78;
 
 bool wants_colours() {
   const char* term = std::getenv("TERM");
@@ -100,10 +103,15 @@ void Output::progress(std::string_view what, std::uint64_t done, std::uint64_t t
   if (now - last_progress_ < std::chrono::milliseconds{100}) return;
   last_progress_ = now;
   progress_shown_ = true;
-  const std::string line =
-      total == 0 ? fmt::format("\r{} {}\x1b[K", what, done)
-                 : fmt::format("\r{} {}/{} ({}%)\x1b[K", what, done, total, done * 100 / total);
-  write_all(stderr, line);
+  std::string line(what);
+  if (total > 0) {
+    line += fmt::format(" {}/{} ({}%)", done, total, done * 100 / total);
+  } else if (done > 0) {
+    line += fmt::format(" {}", done);
+  }
+  // A line that the terminal wraps could not be taken away again.
+  line = printable(line, kProgressColumns);
+  write_all(stderr, "\r" + line + "\x1b[K");
 }
 
 void Output::end_progress() const {
