@@ -6,8 +6,9 @@
 set -euo pipefail
 asked_from=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-export LC_ALL=C.UTF-8 PATH="$PWD/build/release:$PATH" GIT_TERMINAL_PROMPT=0
-work=build/demo
+# The tests run this script with another build and another folder.
+export LC_ALL=C.UTF-8 PATH="${BENNU_BIN_DIR:-$PWD/build/release}:$PATH" GIT_TERMINAL_PROMPT=0
+work=${BENNU_DEMO_DIR:-build/demo}
 remote=$work/remote.git
 
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
@@ -45,6 +46,7 @@ run() {
   show "$@"
   start=$(now_us)
   "$@" || status=$?
+  [[ $2 != kv || $3 != get ]] || echo  # a value is printed as it is, without a line end
   ((status == 0 || (status == 2 && $# > 1))) || fail "'$1 ${2:-}' ended with status $status"
   note "  $(seconds_since "$start")"
   steps+=("$(seconds_since "$start")  $*")
@@ -61,7 +63,9 @@ summary() {
 # ---- the pieces of both cycles ---------------------------------------------------------------------
 
 setting() {
-  show export "$1=$2"
+  local value=$2
+  [[ $value != *' '* ]] || value="\"$value\""
+  printf '%s\n' "${bold}\$ export $1=$value${plain}"
   export "$1=$2"
 }
 
@@ -90,34 +94,51 @@ rise_again() {
 
 # ---- the network of examples/network ---------------------------------------------------------------
 
+# The example's files as the first commit of a repository, made without a work tree of its own.
+network_remote() {
+  local in_remote=(git --git-dir "$remote" --work-tree examples/network)
+  git init -q --bare -b main "$remote"
+  "${in_remote[@]}" -c core.autocrlf=false add --all --force
+  "${in_remote[@]}" -c user.name='Bennu' -c user.email='bennu@example.org' \
+    commit -q -m 'The example network'
+  rm -f "$remote/index"
+}
+
+# There is a code for each entry node; one fills the screen.
+show_first_code() {
+  local style=utf8 first='2,${/^vless/,$d}' # up to the second link
+  [[ -z $bold ]] || style=color
+  printf '%s\n' "${bold}\$ bennu client-config --user anna phone --qr | sed '$first'${plain}"
+  bennu client-config --user anna phone --qr --qr-style "$style" | sed "$first"
+}
+
 demo_network() {
   title 'a repository with the data of a network: cells, nodes, users, devices'
-  examples/network/make-remote.sh "$remote"
-  run git -C "$remote" log --oneline -n 3
+  network_remote
+  run git -C "$remote" log --oneline
   setting BENNU_DATA "$work/data"
   setting BENNU_ACTOR 'Maria Keller <maria@example.org>'
-  [[ ! -e examples/network/identity.txt ]] || setting BENNU_IDENTITY examples/network/identity.txt
+  setting BENNU_IDENTITY examples/network-identity.txt
 
   title 'from Git into a strictly consistent store'
   run bennu restore "$remote"
 
   title 'a new user with a device, and what the device needs'
-  local core user device
-  core=$(bennu node list -o json | tr '{' '\n' | grep '"core"' | json_field ip)
-  run bennu user add --username anna --core-node "$core" -o json
-  user=$(bennu user list -o json | tr '{' '\n' | grep '"anna"' | json_field id)
-  run bennu device add --user "$user" --name phone -o json
-  device=$(bennu device list --user "$user" -o json | json_field uuid)
-  run bennu client-config "$device" --qr
+  run bennu user add --username anna --core-node 203.0.113.22
+  run bennu device add --user anna --name phone
+  run bennu client-config --user anna phone
+  show_first_code
 
   title 'into Git: each change a commit with its author'
   run bennu export
-  run bennu log "users/$user"
-  run bennu diff 'HEAD~2' HEAD "users/$user"
+  local id
+  id=$(bennu user show anna -o json | json_field id)
+  run bennu log "/net/users/$id" --changes
+  run bennu diff HEAD~2 HEAD "/net/users/$id"
 
   destroy
   rise_again
-  run bennu user show "$user"
+  run bennu user show anna
 }
 
 # ---- any repository, raw ---------------------------------------------------------------------------

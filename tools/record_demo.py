@@ -25,8 +25,10 @@ COLUMNS, ROWS = 100, 38
 CELL_WIDTH, CELL_HEIGHT = 8.0, 16.0
 DWELL_S = {"$": 0.9, "#": 0.5}  # after a command line, after a title
 PAUSE_MAX_S, END_S = 1.5, 6.0
-COLOURS = {31: "#ff7b72", 32: "#7ee787", 33: "#d29922", 34: "#79c0ff", 35: "#d2a8ff", 36: "#76e3ea"}
+COLOURS = {"31": "#ff7b72", "32": "#7ee787", "33": "#d29922", "34": "#79c0ff", "35": "#d2a8ff",
+           "36": "#76e3ea"}
 BACKGROUND, TEXT, DIM = "#161b22", "#c9d1d9", "#8b949e"
+BACKGROUNDS = {231: "#ffffff", 16: "#000000"}  # of the 256 colours, what a QR code takes
 BLOCKS = {"█": (0, 1), "▀": (0, 0.5), "▄": (0.5, 0.5)}
 ESCAPE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")
 
@@ -82,8 +84,8 @@ class Screen:
     def control(self, numbers, kind):
         if kind == "K":
             del self.lines[-1][1][self.column:]
-        for number in [int(n or 0) for n in numbers.split(";")] if kind == "m" else []:
-            self.style = () if number == 0 else (*self.style, number)
+        for code in re.findall(r"[34]8;5;\d+|\d+", numbers or "0") if kind == "m" else []:
+            self.style = () if code == "0" else (*self.style, code)
 
     def put(self, when, char):
         line = self.lines[-1]
@@ -126,8 +128,18 @@ def run_of(cells, start):
 
 
 def colour_of(style):
-    named = [COLOURS[number] for number in style if number in COLOURS]
-    return named[-1] if named else DIM if 2 in style else TEXT
+    chosen = DIM if "2" in style else TEXT
+    for code in style:
+        if code in COLOURS:
+            chosen = COLOURS[code]
+        elif code.startswith("38;5;"):
+            chosen = BACKGROUNDS.get(int(code[5:]), TEXT)
+    return chosen
+
+
+def background_of(style):
+    codes = [int(code[5:]) for code in style if code.startswith("48;5;")]
+    return BACKGROUNDS.get(codes[-1]) if codes else None
 
 
 def draw_blocks(cells, x, y, colour):
@@ -145,12 +157,16 @@ def draw_line(cells, row):
         end = run_of(cells, start)
         text = "".join(char for char, _ in cells[start:end])
         x, style = start * CELL_WIDTH, cells[start][1]
+        if background_of(style):
+            out.append(f'<rect x="{x:g}" y="{y:g}" width="{len(text) * CELL_WIDTH:g}" '
+                       f'height="{CELL_HEIGHT:g}" fill="{background_of(style)}" '
+                       'shape-rendering="crispEdges"/>')
         if text[0] in BLOCKS:
             out.append(draw_blocks(cells[start:end], x, y, colour_of(style)))
         elif text.strip():
             lead = len(text) - len(text.lstrip())
             text = text.strip()
-            weight = ' font-weight="700"' if 1 in style else ""
+            weight = ' font-weight="700"' if "1" in style else ""
             out.append(f'<text x="{x + lead * CELL_WIDTH:g}" y="{y + 12:g}" '
                        f'textLength="{len(text) * CELL_WIDTH:g}" fill="{colour_of(style)}"{weight}>'
                        f"{html.escape(text)}</text>")

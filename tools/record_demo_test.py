@@ -29,7 +29,7 @@ class Recording(unittest.TestCase):
 
     def test_colours_end_where_they_are_reset(self):
         cells = lines_of((0.0, "\x1b[1m\x1b[32mgood\x1b[0m plain"))[0][1]
-        self.assertEqual(record_demo.colour_of(cells[0][1]), record_demo.COLOURS[32])
+        self.assertEqual(record_demo.colour_of(cells[0][1]), record_demo.COLOURS["32"])
         self.assertEqual(cells[-1][1], ())
 
     def test_long_lines_are_folded_at_the_edge(self):
@@ -50,6 +50,12 @@ class Recording(unittest.TestCase):
         self.assertIn("&lt;a &amp; b&gt;", picture)
         self.assertEqual(len(re.findall(r"M\d", picture)), 3)
         self.assertNotIn("█", picture)
+
+    def test_a_qr_code_keeps_its_white_ground(self):
+        lines = record_demo.paced(lines_of((0.0, "\x1b[38;5;16;48;5;231m █ \x1b[0m\n")))
+        picture = record_demo.svg(lines)
+        self.assertIn('fill="#ffffff"', picture)
+        self.assertIn('fill="#000000"', picture)
 
     def test_a_command_that_fails_is_reported(self):
         pieces, status = record_demo.record(["sh", "-c", "echo hello; exit 3"])
