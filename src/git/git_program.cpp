@@ -88,7 +88,10 @@ std::string_view telling_line(std::string_view said) {
     said.remove_prefix(std::min(end + 1, said.size()));
     line = line.substr(line.rfind('\r') == std::string_view::npos ? 0 : line.rfind('\r') + 1);
     for (const std::string_view prefix : {"fatal: ", "error: ", "ERROR: "}) {
-      if (line.starts_with(prefix)) return line.substr(prefix.size());
+      if (!line.starts_with(prefix)) continue;
+      // Before this sentence ssh has said what was wrong.
+      const bool says_little = line.find("Could not read from remote") != std::string_view::npos;
+      return says_little && !last.empty() ? last : line.substr(prefix.size());
     }
     if (!line.empty()) last = line;
   }

@@ -26,6 +26,12 @@ Error libgit2_error(int code, std::string_view context) {
   };
   if (detail.find("No space left") != std::string::npos)
     return make(Code::kResourceExhausted, reason::kNoSpace);
+  if (detail.find("extensions.objectformat") != std::string::npos) {
+    return make_error(Code::kFailedPrecondition,
+                      fmt::format("{}: it names objects by SHA-256, which Bennu does not read; "
+                                  "make one with `--object-format=sha1`",
+                                  context));
+  }
   switch (code) {
     case GIT_ENOTFOUND:
       return make(Code::kNotFound, reason::kNotFound);

@@ -167,6 +167,14 @@ TEST(Repository, SaysWhenThereIsNone) {
   EXPECT_FALSE(Repository::open(dir.path() / "missing"));
 }
 
+TEST(Repository, NamesARepositoryOfTheOtherHash) {
+  const env::TempDir dir;
+  git(dir.path(), {"init", "-q", "--bare", "--object-format=sha256", "."});
+  const auto result = Repository::open(dir.path());
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().message, HasSubstr("SHA-256"));
+}
+
 TEST(Repository, ANewOneIsBareCleanAndOpensAgain) {
   const env::TempDir dir;
   const auto path = dir.path() / "deep" / "repo.git";
