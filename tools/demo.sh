@@ -157,13 +157,17 @@ copy_source() {
   git clone -q --bare "$source" "$remote" 2>"$log" ||
     fail "cannot copy '$source': $(tail -n 1 "$log")"
   git -C "$remote" remote remove origin
+  # A bundle may name no HEAD: then its first branch.
   branch=$(git -C "$remote" symbolic-ref HEAD)
+  git -C "$remote" rev-parse -q --verify HEAD >/dev/null ||
+    branch=$(git -C "$remote" for-each-ref --count=1 --format='%(refname)' refs/heads)
+  [[ -n $branch ]] || fail "'$source' has no commit yet"
+  git -C "$remote" symbolic-ref HEAD "$branch"
   if [[ -n $commit ]]; then
     commit=$(git -C "$remote" rev-parse -q --verify "$commit^{commit}") ||
       fail "'$source' has no commit '${1##*@}'"
     git -C "$remote" update-ref "$branch" "$commit"
   fi
-  git -C "$remote" rev-parse -q --verify HEAD >/dev/null || fail "'$source' has no commit yet"
 }
 
 demo_any() {
