@@ -62,7 +62,9 @@ class Registry {
 };
 
 void add_store_commands(Registry& registry);  // init, version
-void add_kv_commands(Registry& registry);     // kv get|put|del|ls|txn|watch|history|compact
+void add_kv_commands(Registry& registry);     // kv get|put|del|ls|compact|hash, and the two below
+void add_kv_watch_commands(Registry& registry, CLI::App& kv);  // kv watch|history
+void add_kv_txn_command(Registry& registry, CLI::App& kv);     // kv txn
 void add_sync_commands(
     Registry& registry);  // restore, export, import, verify, plan, apply, drift, adopt
 void add_history_commands(Registry& registry);    // log, diff

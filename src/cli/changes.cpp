@@ -17,7 +17,7 @@ json change_json(const sync::PlannedChange& change) {
     return {{"hex", to_hex(*text)}};
   };
   return {{"op", change.after ? (change.before ? "change" : "add") : "delete"},
-          {"key", is_utf8(change.key) ? json(change.key) : json{{"hex", to_hex(change.key)}}},
+          {"key", change.shown},
           {"before", value(change.before)},
           {"after", value(change.after)},
           {"secret", change.secret}};
@@ -29,7 +29,7 @@ std::string change_text(const Output& out, const sync::PlannedChange& change) {
   const auto shown = [&](const std::optional<std::string>& value) {
     return change.secret ? std::string("(secret)") : printable(*value, 120);
   };
-  const std::string key = printable(change.key, 300);
+  const std::string& key = change.shown;
   if (!change.before)
     return out.styled(Style::kGreen, fmt::format("+ {} = {}", key, shown(change.after))) + "\n";
   if (!change.after)

@@ -28,13 +28,10 @@ Result<std::string> path_of(const sync::Mapping& mapping, const std::string& key
   std::string trimmed = key;
   if (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
   BENNU_ASSIGN(const auto file, mapping.file_of(trimmed));
-  if (file.kind == sync::FileKind::kDocument || key.back() != '/') {
-    // `/net/users/1` is an entity: its document is where any of its fields is.
-    BENNU_ASSIGN(const auto field, mapping.file_of(trimmed + "/status"));
-    if (file.kind != sync::FileKind::kDocument && field.kind == sync::FileKind::kDocument)
-      return field.path;
-  }
-  return file.path;
+  if (file.kind == sync::FileKind::kDocument) return file.path;
+  // `/net/users/1` is an entity: its document is where any of its fields is.
+  BENNU_ASSIGN(const auto field, mapping.file_of(trimmed + "/status"));
+  return field.kind == sync::FileKind::kDocument ? field.path : file.path;
 }
 
 std::string_view actor_text(const git::Signature& author) { return author.name; }

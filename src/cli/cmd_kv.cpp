@@ -6,32 +6,18 @@
 
 #include "base/bytes.hpp"
 #include "cli/app.hpp"
+#include "cli/kv_json.hpp"
 #include "cli/session.hpp"
 #include "inventory/derived.hpp"
 #include "kv/audit.hpp"
 #include "sync/base_record.hpp"
+#include "sync/shown_key.hpp"
+#include "sync/state_tree.hpp"
 
 namespace bennu::cli {
 namespace {
 
 using nlohmann::json;
-
-// Bytes as JSON: a string where it is UTF-8, else {"base64": …} is avoided in favour of hex, which
-// people can read.
-json bytes_json(std::string_view bytes) {
-  if (is_utf8(bytes)) return std::string(bytes);
-  return {{"hex", to_hex(bytes)}};
-}
-
-json kv_json(const kv::KeyValue& kv, bool with_value) {
-  json out = {{"key", bytes_json(kv.key)},
-              {"create_revision", kv.create_revision.value},
-              {"mod_revision", kv.mod_revision.value},
-              {"version", kv.version},
-              {"lease", kv.lease.value}};
-  if (with_value) out["value"] = bytes_json(kv.value);
-  return out;
-}
 
 struct GetOptions {
   std::string key;
@@ -111,6 +97,12 @@ Status refuse_local(std::string_view key) {
                   printable(key)));
 }
 
+// How a key may stand in a commit message.
+Result<std::string> shown(WriteSession& session, std::string_view key) {
+  BENNU_ASSIGN(const auto mapping, sync::mapping_of_state(session.store(), {}, {}));
+  return sync::shown_key(mapping, key);
+}
+
 // One audited transaction.
 Result<kv::TxnResponse> change(WriteSession& session, kv::Op op, const kv::KeyRange& range,
                                std::string_view name, const std::string& summary) {
@@ -129,10 +121,11 @@ Result<int> put(const Context& context, const PutOptions& options) {
   BENNU_TRY(refuse_local(options.key));
   BENNU_ASSIGN(std::string value, value_of(options));
   BENNU_ASSIGN(auto session, WriteSession::open(context));
+  BENNU_ASSIGN(const auto name, shown(session, options.key));
   BENNU_ASSIGN(
       const auto answer,
       change(session, kv::Op{kv::PutRequest{.key = options.key, .value = std::move(value)}},
-             {.key = options.key}, "kv.put", fmt::format("kv put {}", printable(options.key))));
+             {.key = options.key}, "kv.put", fmt::format("kv put {}", name)));
   context.out.result(
       {{"revision", answer.revision.value}},
       fmt::format("{} stored at revision {}", printable(options.key), answer.revision.value));
@@ -158,54 +151,16 @@ Result<int> del(const Context& context, const DeleteOptions& options) {
     return make_error(Code::kFailedPrecondition,
                       fmt::format("{} keys would be deleted; add --yes to do it", found.count));
   }
-  BENNU_ASSIGN(const auto answer,
-               change(session, kv::Op{kv::DeleteRangeRequest{.range = range}}, range, "kv.del",
-                      fmt::format("kv del {}", printable(options.key))));
-  const auto deleted = std::get<kv::DeleteRangeResponse>(answer.responses[0].response).deleted;
-  if (deleted == 0)
+  BENNU_ASSIGN(const auto found, session.store().range({.range = range, .limit = 1}));
+  if (found.count == 0) {
     return make_error(Code::kNotFound, fmt::format("there is no key {}", printable(options.key)));
+  }
+  BENNU_ASSIGN(const auto name, shown(session, options.key));
+  BENNU_ASSIGN(const auto answer, change(session, kv::Op{kv::DeleteRangeRequest{.range = range}}, range,
+                                         "kv.del", fmt::format("kv del {}", name)));
+  const auto deleted = std::get<kv::DeleteRangeResponse>(answer.responses[0].response).deleted;
   context.out.result({{"revision", answer.revision.value}, {"deleted", deleted}},
                      fmt::format("{} deleted at revision {}", deleted, answer.revision.value));
-  return kExitDone;
-}
-
-Result<int> history(const Context& context, const std::string& key) {
-  BENNU_ASSIGN(auto session, WriteSession::open(context));
-  BENNU_ASSIGN(auto stream, session.store().watch());
-  BENNU_ASSIGN(const auto now, session.store().range({.range = {.key = key}, .count_only = true}));
-  Revision from{1};
-  json items = json::array();
-  std::vector<std::vector<std::string>> rows = {{"REVISION", "CHANGE", "VERSION", "VALUE"}};
-  Revision compacted;
-  BENNU_TRY(stream->create({.range = {.key = key}, .start_revision = from}));
-  bool synced = false;
-  while (!synced) {
-    BENNU_ASSIGN(const auto response, stream->next(std::chrono::milliseconds{2000}));
-    if (!response) break;
-    if (response->kind == kv::WatchResponse::Kind::kCanceled) {
-      compacted = response->compact_revision;
-      if (compacted.value == 0) break;
-      BENNU_TRY(stream->create({.range = {.key = key}, .start_revision = compacted.next()}));
-      continue;
-    }
-    if (response->kind == kv::WatchResponse::Kind::kCreated) BENNU_TRY(stream->request_progress());
-    if (response->kind == kv::WatchResponse::Kind::kProgress)
-      synced = response->revision >= now.revision;
-    for (const kv::Event& event : response->events) {
-      const bool put_event = event.type == kv::EventType::kPut;
-      json item = kv_json(event.kv, put_event);
-      item["type"] = put_event ? "put" : "delete";
-      items.push_back(item);
-      rows.push_back({std::to_string(event.kv.mod_revision.value), put_event ? "put" : "delete",
-                      std::to_string(event.kv.version), printable(event.kv.value, 60)});
-    }
-  }
-  if (compacted.value != 0)
-    context.out.note(fmt::format("history before revision {} is compacted; `bennu log` has it",
-                                 compacted.value));
-  context.out.result(
-      {{"revision", now.revision.value}, {"compacted", compacted.value}, {"items", items}},
-      table(rows));
   return kExitDone;
 }
 
@@ -275,11 +230,8 @@ void add_kv_commands(Registry& registry) {
   delete_cmd->add_flag("--prefix", delete_options->prefix,
                        "Every key that begins with KEY (needs --yes)");
 
-  auto key = std::make_shared<std::string>();
-  auto* history_cmd = registry.add(*kv, "history", "Every change of a key that is not compacted",
-                                   "bennu kv history /motd --data net",
-                                   [key](const Context& c) { return history(c, *key); });
-  history_cmd->add_option("KEY", *key, "The key")->required();
+  add_kv_watch_commands(registry, *kv);
+  add_kv_txn_command(registry, *kv);
 
   auto revision = std::make_shared<std::int64_t>(0);
   auto* compact_cmd = registry.add(*kv, "compact", "Give up history below a revision",

@@ -7,6 +7,7 @@
 #include "sync/age_keys.hpp"
 #include "sync/mapping.hpp"
 #include "sync/state_tree.hpp"
+#include "sync/unseal.hpp"
 
 namespace bennu::cli {
 namespace {
@@ -76,6 +77,18 @@ Result<int> init(const Context& context, const InitOptions& options) {
   return kExitDone;
 }
 
+Result<int> unseal_command(const Context& context) {
+  BENNU_ASSIGN(auto session, WriteSession::open(context));
+  BENNU_ASSIGN(const auto report, sync::unseal(session.link()));
+  context.out.result(
+      {{"revision", report.revision.value}, {"puts", report.puts}, {"deletes", report.deletes}},
+      report.revision.value == 0 ? "nothing is sealed in this store\n"
+                                 : fmt::format("{} {} values at revision {}\n",
+                                               context.out.styled(Style::kGreen, "unsealed"),
+                                               report.puts, report.revision.value));
+  return kExitDone;
+}
+
 Result<int> recipients(const Context& context) {
   BENNU_ASSIGN(auto session, ReadSession::open(context));
   BENNU_ASSIGN(const auto found,
@@ -124,6 +137,9 @@ void add_secret_commands(Registry& registry) {
       ->type_name("FILE");
   registry.add(*secret, "recipients", "Who can open the secrets",
                "bennu secret recipients --data net", recipients);
+  registry.add(*secret, "unseal", "Open what was restored without the identity",
+               "bennu secret unseal --identity /media/usb/bennu-identity.txt --data net",
+               unseal_command);
   registry.add(*secret, "check", "Whether this machine's identity opens the secrets",
                "bennu secret check --data net", check);
 }

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "sync/shown_key.hpp"
 #include "sync/state_tree.hpp"
 #include "sync/tree_keys.hpp"
 
@@ -45,7 +46,9 @@ std::vector<PlannedChange> changes_of(const Mapping& mapping, const KeyValues& b
   for (const std::string_view key : keys) {
     const auto old_value = before.find(key);
     const auto new_value = after.find(key);
-    PlannedChange change{.key = std::string(key), .secret = mapping.classify(key).secret};
+    PlannedChange change{.key = std::string(key),
+                         .shown = shown_key(mapping, key),
+                         .secret = mapping.classify(key).secret};
     if (old_value != before.end()) change.before = old_value->second;
     if (new_value != after.end()) change.after = new_value->second;
     if (change.before != change.after) changes.push_back(std::move(change));
@@ -94,9 +97,12 @@ Result<std::vector<PlannedChange>> diff_commits(const git::Repository& repositor
                                                 const std::filesystem::path& identity,
                                                 std::string_view before, std::string_view after,
                                                 std::string_view prefix) {
-  BENNU_ASSIGN(const auto before_commit, repository.resolve_commit(before));
   BENNU_ASSIGN(const auto after_commit, repository.resolve_commit(after));
-  BENNU_ASSIGN(const auto old_side, commit_tree(repository, before_commit, identity));
+  CommitTree old_side;
+  if (!before.empty()) {
+    BENNU_ASSIGN(const auto before_commit, repository.resolve_commit(before));
+    BENNU_ASSIGN(old_side, commit_tree(repository, before_commit, identity));
+  }
   BENNU_ASSIGN(const auto new_side, commit_tree(repository, after_commit, identity));
   ChangedKeys changed;
   BENNU_TRY(diff_keys(repository, {}, old_side.mapping, new_side.mapping, old_side.tree,

@@ -24,7 +24,8 @@ namespace bennu::sync {
                                                       std::string_view after,
                                                       std::string_view prefix);
 
-/// Two commits of a plain clone, with no store.
+/// Two commits of a plain clone, with no store. An empty `before` is the state before the first
+/// commit.
 [[nodiscard]] Result<std::vector<PlannedChange>> diff_commits(const git::Repository& repository,
                                                               const std::filesystem::path& identity,
                                                               std::string_view before,

@@ -13,6 +13,7 @@
 #include "git/tree_walk.hpp"
 #include "sync/commit_chain.hpp"
 #include "sync/reasons.hpp"
+#include "sync/shown_key.hpp"
 #include "sync/state_tree.hpp"
 #include "sync/window.hpp"
 
@@ -61,8 +62,10 @@ Result<git::ObjectId> edit_tree(const Link& link, const Mapping& mapping, const 
   return editor.finish();
 }
 
-std::string group_subject(const Group& group) {
-  if (group.keys.size() == 1) return fmt::format("Change {}", printable(*group.keys.begin(), 100));
+std::string group_subject(const Mapping& mapping, const Group& group) {
+  if (group.keys.size() == 1) {
+    return fmt::format("Change {}", shown_key(mapping, *group.keys.begin()));
+  }
   return fmt::format("Change {} keys", group.keys.size());
 }
 
@@ -99,10 +102,21 @@ Status incremental_trees(const Job& job, git::ObjectSink& sink, const OnTree& on
                              .from = at,
                              .to = at}));
   }
-  for (const Group& group : job.window.groups) {
-    BENNU_ASSIGN(tree, edit_tree(job.link, job.mapping, group, tree, sink));
+  std::set<std::string> held;  // keys of groups that could not be sealed as they were then
+  for (std::size_t i = 0; i < job.window.groups.size(); ++i) {
+    Group group = job.window.groups[i];
+    group.keys.merge(held);
+    auto edited = edit_tree(job.link, job.mapping, group, tree, sink);
+    const bool last = i + 1 == job.window.groups.size();
+    if (!edited && edited.error().reason == reason::kNoKey && !last) {
+      held = std::move(group.keys);  // a later change may have taken the secret away again
+      continue;
+    }
+    BENNU_TRY(edited);
+    tree = *edited;
+    held.clear();
     BENNU_TRY(on_tree(tree, {.audit = group.audit,
-                             .subject = group_subject(group),
+                             .subject = group_subject(job.mapping, group),
                              .from = group.from,
                              .to = group.to}));
   }
@@ -176,9 +190,12 @@ Status check_budget(const Job& job, const Deletions& count, bool confirmed) {
       reason::kDeleteBudget);
 }
 
-std::vector<std::string> changed_keys(const Window& window) {
+// For messages only.
+std::vector<std::string> changed_keys(const Mapping& mapping, const Window& window) {
   std::set<std::string> keys;
-  for (const Group& group : window.groups) keys.insert(group.keys.begin(), group.keys.end());
+  for (const Group& group : window.groups) {
+    for (const std::string& key : group.keys) keys.insert(shown_key(mapping, key));
+  }
   return {keys.begin(), keys.end()};
 }
 
@@ -224,7 +241,7 @@ Result<Built> build_commits(const Job& job, git::PackWriter& pack, const std::st
 Status refuse_if_both(const Job& job, bool kv_changed) {
   if (!job.sides.fork && !(job.sides.git_moved && kv_changed)) return {};
   const git::Repository& repository = job.link.repository;
-  std::vector<std::string> keys = changed_keys(job.window);
+  std::vector<std::string> keys = changed_keys(job.mapping, job.window);
   git::ObjectId before = job.parent_tree;
   if (job.sides.fork) {
     BENNU_ASSIGN(const auto fork, repository.read_commit(*job.sides.fork));
@@ -377,7 +394,7 @@ Result<KvChanges> kv_changes(const Link& link, const Sides& sides) {
   }
   const git::ObjectId before = sides.state.base ? sides.state.base->tree : git::empty_tree_id();
   changes.changed = changes.tree != before;
-  if (changes.changed) changes.keys = changed_keys(job.window);
+  if (changes.changed) changes.keys = changed_keys(job.mapping, job.window);
   return changes;
 }
 

@@ -13,6 +13,7 @@
 #include "git/tree_walk.hpp"
 #include "sync/export.hpp"
 #include "sync/reasons.hpp"
+#include "sync/shown_key.hpp"
 #include "sync/state_tree.hpp"
 #include "sync/tree_keys.hpp"
 #include "sync/window.hpp"
@@ -73,7 +74,10 @@ std::string hash_of(const Plan& plan) {
 }
 
 void mark_secrets(const Mapping& mapping, Plan& plan) {
-  for (PlannedChange& change : plan.changes) change.secret = mapping.classify(change.key).secret;
+  for (PlannedChange& change : plan.changes) {
+    change.secret = mapping.classify(change.key).secret;
+    change.shown = shown_key(mapping, change.key);
+  }
 }
 
 bool is_over(const DeleteBudget& budget, const Plan& plan) {

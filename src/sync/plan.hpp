@@ -26,6 +26,7 @@ enum class Direction : std::uint8_t { kNothing, kToGit, kToKv };
 /// secrets.
 struct PlannedChange {
   std::string key;
+  std::string shown;  ///< the key for people: secret names cut short
   std::optional<std::string> before;
   std::optional<std::string> after;
   bool secret = false;

@@ -60,32 +60,10 @@ git::ReadOptions read_options(const Mapping& mapping) {
   return {.max_blob_bytes = documents ? kMaxDocumentBytes : limits::kMaxValueBytes};
 }
 
-Result<AssemblyStats> assemble(const Link& link, const Mapping& mapping, Revision revision,
-                               const FileSink& sink) {
-  const auto probe = [&](std::string_view key) -> Result<bool> {
-    BENNU_ASSIGN(const auto value, find_value(link.store, revision, key));
-    return value.has_value();
-  };
-  TreeAssembler assembler(mapping, probe, sink);
-  for (const kv::KeyRange& range : Mapping::record_ranges()) {
-    BENNU_TRY(link.store.scan(
-        range, revision, [&](kv::KeyValue& kv) { return assembler.add_record(kv.key, kv.value); }));
-  }
-  std::uint64_t keys = 0;
-  BENNU_TRY(link.store.scan(kv::all_keys(), revision, [&](kv::KeyValue& kv) -> Status {
-    if (++keys % kProgressStep == 0) {
-      if (link.stop.stop_requested()) return cancelled();
-      link.progress("keys to tree", keys, 0);
-    }
-    return assembler.add(kv);
-  }));
-  return assembler.finish();
-}
-
 Result<StateTree> build(const Link& link, const Mapping& mapping, Revision revision,
                         git::BulkTreeWriter& writer, const BlobSink& blobs) {
   StateTree built;
-  BENNU_ASSIGN(built.stats, assemble(link, mapping, revision, [&](const TreeFile& file) {
+  BENNU_ASSIGN(built.stats, each_file(link, mapping, revision, [&](const TreeFile& file) {
                  return add_to_writer(writer, blobs, file);
                }));
   BENNU_ASSIGN(built.tree, writer.finish());
@@ -158,6 +136,28 @@ git::TreeRules tree_rules(kv::Reader& store, Revision revision) {
     });
   };
   return {.leaf_name = std::string(kLeafName), .keep = keep};
+}
+
+Result<AssemblyStats> each_file(const Link& link, const Mapping& mapping, Revision revision,
+                                const FileSink& sink) {
+  const auto probe = [&](std::string_view key) -> Result<bool> {
+    BENNU_ASSIGN(const auto value, find_value(link.store, revision, key));
+    return value.has_value();
+  };
+  TreeAssembler assembler(mapping, probe, sink);
+  for (const kv::KeyRange& range : Mapping::record_ranges()) {
+    BENNU_TRY(link.store.scan(
+        range, revision, [&](kv::KeyValue& kv) { return assembler.add_record(kv.key, kv.value); }));
+  }
+  std::uint64_t keys = 0;
+  BENNU_TRY(link.store.scan(kv::all_keys(), revision, [&](kv::KeyValue& kv) -> Status {
+    if (++keys % kProgressStep == 0) {
+      if (link.stop.stop_requested()) return cancelled();
+      link.progress("keys to tree", keys, 0);
+    }
+    return assembler.add(kv);
+  }));
+  return assembler.finish();
 }
 
 Result<StateTree> write_state(const Link& link, const Mapping& mapping, Revision revision,

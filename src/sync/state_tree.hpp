@@ -35,6 +35,11 @@ namespace bennu::sync {
                                               const git::ObjectId& tree,
                                               const std::filesystem::path& identity);
 
+/// Every file of canonical(state at revision), in no particular order; views are valid during the
+/// call.
+[[nodiscard]] Result<AssemblyStats> each_file(const Link& link, const Mapping& mapping,
+                                              Revision revision, const FileSink& sink);
+
 struct StateTree {
   git::ObjectId tree;
   AssemblyStats stats;

@@ -13,7 +13,8 @@ constexpr std::size_t kMaxKeys = 20;
 
 std::vector<std::string> keys_of(const Plan& plan) {
   std::vector<std::string> keys;
-  for (const PlannedChange& change : plan.changes) keys.push_back(change.key);
+  for (const PlannedChange& change : plan.changes) keys.push_back(change.shown);
+  std::ranges::sort(keys);
   return keys;
 }
 

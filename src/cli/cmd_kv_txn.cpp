@@ -1,0 +1,142 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <memory>
+
+#include "base/bytes.hpp"
+#include "cli/app.hpp"
+#include "cli/kv_json.hpp"
+#include "cli/session.hpp"
+#include "sync/mapping.hpp"
+
+namespace bennu::cli {
+namespace {
+
+using nlohmann::json;
+
+Error bad(std::string_view what) {
+  return make_error(Code::kInvalidArgument,
+                    fmt::format("the transaction {}; `bennu kv txn --help` shows the form", what));
+}
+
+Result<kv::Compare> parse_compare(const json& item) {
+  static const std::map<std::string, kv::CompareTarget> kTargets = {
+      {"version", kv::CompareTarget::kVersion},
+      {"create_revision", kv::CompareTarget::kCreateRevision},
+      {"mod_revision", kv::CompareTarget::kModRevision},
+      {"value", kv::CompareTarget::kValue},
+      {"lease", kv::CompareTarget::kLease}};
+  static const std::map<std::string, kv::CompareResult> kResults = {
+      {"=", kv::CompareResult::kEqual},
+      {"!=", kv::CompareResult::kNotEqual},
+      {">", kv::CompareResult::kGreater},
+      {"<", kv::CompareResult::kLess}};
+  kv::Compare compare;
+  BENNU_ASSIGN(compare.range.key, bytes_from_json(item.at("key")));
+  const auto target = kTargets.find(item.at("target").get<std::string>());
+  const auto result = kResults.find(item.value("is", "="));
+  if (target == kTargets.end() || result == kResults.end()) return bad("has an unknown compare");
+  compare.target = target->second;
+  compare.result = result->second;
+  if (compare.target == kv::CompareTarget::kValue) {
+    BENNU_ASSIGN(compare.value, bytes_from_json(item.at("to")));
+  } else {
+    compare.number = item.at("to").get<std::int64_t>();
+  }
+  return compare;
+}
+
+Result<kv::Op> parse_op(const json& item) {
+  const std::string op = item.at("op").get<std::string>();
+  BENNU_ASSIGN(auto key, bytes_from_json(item.at("key")));
+  if (op != "get" && key.starts_with("/_bennu/")) return bad("changes a key of Bennu's own");
+  if (op == "get") return kv::Op{kv::RangeRequest{.range = {.key = std::move(key)}}};
+  if (op == "del") return kv::Op{kv::DeleteRangeRequest{.range = {.key = std::move(key)}}};
+  if (op != "put") return bad(fmt::format("has an unknown op {}", op));
+  BENNU_ASSIGN(auto value, bytes_from_json(item.at("value")));
+  return kv::Op{kv::PutRequest{.key = std::move(key), .value = std::move(value)}};
+}
+
+Status parse_branch(const json& document, const char* name, std::vector<kv::Op>& ops) {
+  for (const json& item : document.value(name, json::array())) {
+    BENNU_ASSIGN(auto op, parse_op(item));
+    ops.push_back(std::move(op));
+  }
+  return {};
+}
+
+Result<kv::TxnRequest> parse_txn(const std::string& text) {
+  try {
+    const json document = json::parse(text);
+    kv::TxnRequest request;
+    for (const json& item : document.value("compares", json::array())) {
+      BENNU_ASSIGN(auto compare, parse_compare(item));
+      request.compares.push_back(std::move(compare));
+    }
+    BENNU_TRY(parse_branch(document, "success", request.success));
+    BENNU_TRY(parse_branch(document, "failure", request.failure));
+    return request;
+  } catch (const json::exception& error) {
+    return bad(fmt::format("is not right: {}", error.what()));
+  }
+}
+
+json response_json(const kv::OpResponse& response) {
+  if (const auto* range = std::get_if<kv::RangeResponse>(&response.response)) {
+    json items = json::array();
+    for (const kv::KeyValue& kv : range->kvs) items.push_back(kv_json(kv, true));
+    return {{"op", "get"}, {"items", items}};
+  }
+  if (const auto* deleted = std::get_if<kv::DeleteRangeResponse>(&response.response)) {
+    return {{"op", "del"}, {"deleted", deleted->deleted}};
+  }
+  return {{"op", "put"}};
+}
+
+bool writes(const std::vector<kv::Op>& branch) {
+  return std::ranges::any_of(branch, [](const kv::Op& op) {
+    return !std::holds_alternative<kv::RangeRequest>(op.request);
+  });
+}
+
+Result<int> txn(const Context& context, const std::string& file) {
+  std::ifstream in(file == "-" ? "/dev/stdin" : file, std::ios::binary);
+  if (!in) return make_error(Code::kNotFound, fmt::format("cannot read {}", file));
+  BENNU_ASSIGN(auto request, parse_txn(std::string{std::istreambuf_iterator<char>(in), {}}));
+  BENNU_ASSIGN(auto session, WriteSession::open(context));
+  // Each branch that changes something says who did it, in the same transaction.
+  for (auto* branch : {&request.success, &request.failure}) {
+    if (!writes(*branch)) continue;
+    BENNU_ASSIGN(auto audit, session.audit_put("kv.txn", "kv txn"));
+    branch->push_back(std::move(audit));
+  }
+  BENNU_ASSIGN(auto answer, session.store().txn(request));
+  if (writes(answer.succeeded ? request.success : request.failure)) answer.responses.pop_back();
+  json responses = json::array();
+  for (const kv::OpResponse& response : answer.responses)
+    responses.push_back(response_json(response));
+  const json document = {{"succeeded", answer.succeeded},
+                         {"revision", answer.revision.value},
+                         {"responses", responses}};
+  context.out.result(document, to_text(document) + "\n");
+  return answer.succeeded ? kExitDone : kExitDifferent;
+}
+
+}  // namespace
+
+void add_kv_txn_command(Registry& registry, CLI::App& kv) {
+  auto file = std::make_shared<std::string>("-");
+  auto* command = registry.add(
+      kv, "txn", "Compare and change several keys at once, from JSON; status 2 if a compare failed",
+      "echo '{\"compares\": [{\"key\": \"/a\", \"target\": \"version\", \"is\": \"=\", \"to\": "
+      "0}],\n"
+      "         \"success\": [{\"op\": \"put\", \"key\": \"/a\", \"value\": \"1\"}],\n"
+      "         \"failure\": [{\"op\": \"get\", \"key\": \"/a\"}]}' | bennu kv txn --data net",
+      [file](const Context& c) { return txn(c, *file); });
+  command->add_option("FILE", *file, "The transaction (default: stdin)");
+}
+
+}  // namespace bennu::cli

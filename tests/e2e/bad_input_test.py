@@ -1,0 +1,240 @@
+"""Section by section what a newcomer gets wrong: one clear line, the right status, nothing half done."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import time
+
+import harness
+
+
+class BadInput(harness.Case):
+    def refused(self, *args, words=(), status=1, **more):
+        answer = self.bennu(*args, expect=status, **more)
+        self.assert_one_line(answer, *words)
+        return answer
+
+    def assert_no_store(self, data="data"):
+        """A failed restore leaves nothing that looks like a store."""
+        self.assertFalse(os.path.exists(self.path(data, "bennu.toml")))
+
+    def test_not_a_repository(self):
+        os.mkdir(self.path("plain"))
+        self.refused("restore", self.path("plain"), words=["plain"])
+        self.assert_no_store()
+        self.refused("restore", self.path("nowhere"), words=["nowhere"])
+        self.assert_no_store()
+        # The same folder takes the right address afterwards.
+        remote = self.seeded_remote({"a": "1"})
+        self.assertEqual(self.ask("restore", remote)["verified"], "exact")
+
+    def test_an_unknown_commit(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.refused("restore", f"{remote}@nosuchbranch", words=["nosuchbranch"])
+        self.refused("restore", f"{remote}@{'0' * 39}1", words=["0" * 39])
+        self.assert_no_store()
+
+    def test_an_empty_repository(self):
+        self.refused("restore", self.remote(), words=["no commit"])
+
+    def test_a_truncated_bundle(self):
+        remote = self.seeded_remote({"a": os.urandom(100_000)})
+        bundle = self.path("net.bundle")
+        self.git("bundle", "create", bundle, "main", cwd=remote)
+        self.assertEqual(self.ask("restore", bundle, data="whole")["verified"], "exact")
+        with open(bundle, "r+b") as file:
+            file.truncate(os.path.getsize(bundle) // 2)
+        self.refused("restore", bundle, words=["net.bundle"])
+        self.assert_no_store()
+        with open(bundle, "r+b") as file:
+            file.truncate(10)
+        self.refused("restore", bundle, words=["net.bundle"])
+
+    def test_a_tree_that_git_itself_would_refuse(self):
+        remote = self.remote()
+        blob = self.git("hash-object", "-w", "--stdin", cwd=remote, stdin=b"x")
+        raw = b"100644 .git\0" + bytes.fromhex(blob)
+        tree = self.git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", cwd=remote, stdin=raw)
+        commit = self.git("commit-tree", tree, "-m", "bad", cwd=remote)
+        self.git("update-ref", "refs/heads/main", commit, cwd=remote)
+        self.refused("restore", remote, words=[".git"])
+        raw = b"100600 odd\0" + bytes.fromhex(blob)
+        tree = self.git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", cwd=remote, stdin=raw)
+        commit = self.git("commit-tree", tree, "-m", "bad", cwd=remote)
+        self.git("update-ref", "refs/heads/main", commit, cwd=remote)
+        self.refused("restore", remote, words=["odd", "100600"])
+
+    def test_a_bad_schema_is_named_with_line_and_column(self):
+        remote = self.seeded_remote({".bennu/schema.json": '{\n  "version": 1,\n  "mapping": 1,\n  "oops": 3\n}\n'})
+        self.refused("restore", remote, words=[".bennu/schema.json:4:"])
+        self.assert_no_store()
+        self.push_files({".bennu/schema.json": '{\n  "version": 1,\n'}, remote)
+        self.refused("restore", remote, words=[".bennu/schema.json:"])
+        self.push_files({".bennu/schema.json": '{"version": 99, "mapping": 1}'}, remote)
+        self.refused("restore", remote, words=["99"])
+        with open(self.path("schema.json"), "w") as file:
+            file.write("{]")
+        self.refused("init", "--schema", self.path("schema.json"), words=["schema.json", "1:2"])
+        self.assert_no_store()
+
+    def test_a_document_that_is_no_json(self):
+        self.bennu("init", "--schema", "network", data="first", env={})
+        schema = self.bennu("kv", "get", "/_bennu/tree/file/.bennu/schema.json", data="first").out
+        remote = self.seeded_remote({".bennu/schema.json": schema, "nodes/192.0.2.1.json": '{"role": "core",\n  oops}'})
+        self.refused("restore", remote, words=["nodes/192.0.2.1.json:2:"])
+        self.assert_no_store()
+
+    def network(self):
+        self.bennu("init", "--schema", "network")
+        self.bennu("node", "add", "203.0.113.7", "--role", "core")
+        self.bennu("user", "add", "anna", "--core-node", "203.0.113.7")
+
+    def test_the_inventorys_rules(self):
+        self.network()
+        before = self.ask("kv", "hash")["hash"]
+        self.refused("user", "add", "anna", "--core-node", "203.0.113.7", words=["anna"])
+        self.refused("user", "add", "bob", "--core-node", "203.0.113.9", words=["203.0.113.9"])
+        self.refused("user", "add", "bob", "--core-node", "203.0.113.7", "--email", "nobody", words=["email"])
+        self.refused("device", "add", "--user", "nobody", "--name", "x", words=["nobody"])
+        self.refused("node", "add", "not-an-ip", "--role", "core", words=["not-an-ip"])
+        self.refused("user", "remove", "anna", words=["--yes"])
+        self.assertEqual(self.ask("kv", "hash")["hash"], before)
+        self.bennu("user", "archive", "anna")
+        self.refused("device", "add", "--user", "anna", "--name", "x", words=["anna"])
+
+    def test_a_key_over_the_limit(self):
+        self.bennu("init")
+        self.refused("kv", "put", "/" + "k" * 9000, "v", words=["8192"])
+        with open(self.path("large"), "wb") as file:
+            file.write(b"x" * (1536 * 1024 + 1))
+        self.refused("kv", "put", "/k", "--file", self.path("large"), words=["1572864"])
+        self.refused("kv", "put", "", "v", words=["key"])
+
+    def test_two_processes_on_one_store(self):
+        self.bennu("init")
+        watcher = self.start("kv", "watch", "/")
+        self.addCleanup(self.kill, watcher)
+        watcher.stderr.readline()  # it says when it watches
+        self.refused("kv", "put", "/a", "1", words=["data"])
+
+    def test_no_write_permission(self):
+        if os.geteuid() == 0:
+            # Root may write anywhere: run as somebody who may not.
+            self.env["BENNU_ACTOR"] = "x <x@example.org>"
+            os.chmod(self.dir, 0o755)
+            user = {"user": 65534, "group": 65534}
+        else:
+            user = {}
+        os.mkdir(self.path("closed"), 0o555)
+        done = subprocess.run([harness.BENNU, "init", "--data", self.path("closed", "data")], capture_output=True,
+                              cwd="/", env=self.env, text=True, **user)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("closed", done.stderr)
+        self.assertIn("ermission", done.stderr)
+        self.assertEqual(len(done.stderr.splitlines()), 1)
+
+    def test_no_store_here(self):
+        self.refused("kv", "get", "/a", words=["data", "bennu restore"])
+        self.refused("export", words=["data"])
+        os.mkdir(self.path("data"))
+        with open(self.path("data", "notes.txt"), "w") as file:
+            file.write("mine")
+        self.refused("init", words=["not empty"])
+        self.assertTrue(os.path.exists(self.path("data", "notes.txt")))
+
+    def test_a_second_restore_does_not_touch_the_first(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.ask("restore", remote)
+        self.bennu("kv", "put", "/b", "2")
+        self.refused("restore", remote, words=["already holds a store"])
+        self.assertEqual(self.bennu("kv", "get", "/b").out, "2")
+
+    def test_a_full_disk(self):
+        remote = self.seeded_remote({f"k{i}": os.urandom(4000) for i in range(200)})
+
+        def small_files():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+        done = subprocess.run([harness.BENNU, "restore", remote, "--data", self.path("data")], capture_output=True,
+                              cwd=self.dir, env=self.env, text=True, preexec_fn=small_files)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assert_no_store()
+        self.assertEqual(self.ask("restore", remote)["verified"], "exact")
+
+    def test_a_corrupt_store_file(self):
+        remote = self.seeded_remote({f"k{i}": os.urandom(2000) for i in range(500)})
+        self.ask("restore", remote)
+        tables = [f for f in os.listdir(self.path("data", "kv")) if f.endswith((".sst", ".log"))]
+        largest = max(tables, key=lambda f: os.path.getsize(self.path("data", "kv", f)))
+        with open(self.path("data", "kv", largest), "r+b") as file:
+            file.seek(os.path.getsize(file.name) // 2)
+            byte = file.read(1)
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte[0] ^ 0xff]))
+        answer = self.bennu("verify", expect=1)
+        self.assert_one_line(answer, largest)
+        os.truncate(self.path("data", "kv", "CURRENT"), 0)
+        answer = self.bennu("kv", "get", "/k1", expect=1)
+        self.assert_one_line(answer, "data")
+
+    def test_an_interrupted_restore_leaves_nothing_half_done(self):
+        remote = self.seeded_remote({f"d{i % 50}/k{i}": str(i) for i in range(5000)})
+        for delay in (0.02, 0.05, 0.1, 0.2):
+            shutil.rmtree(self.path("data"), ignore_errors=True)
+            process = self.start("restore", remote)
+            time.sleep(delay)  # any moment will do; the outcome below must hold at every one
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+            if process.returncode == 0:
+                self.assertTrue(self.ask("verify")["in_sync"])
+                continue
+            if process.returncode != -signal.SIGINT:  # so early that no handler was there yet
+                self.assertEqual(process.returncode, 1, err)
+                self.assertEqual(len([line for line in err.decode().splitlines() if line]), 1, err)
+            self.assert_no_store()
+            self.assertEqual(self.ask("restore", remote)["verified"], "exact")
+
+    def test_mistakes_of_the_command_line(self):
+        self.refused("kv", "gett", "/a", words=["--help"])
+        self.refused("frobnicate", words=["--help"], data=None)
+        self.refused("kv", "get", words=["KEY"])
+        self.refused("kv", "get", "/a", data=None, words=["--data"])
+        answer = self.bennu("kv", "get", "/a", "-o", "json", data=None, expect=1)
+        self.assertEqual(answer.json["error"]["code"], "INVALID_ARGUMENT")
+
+    def test_bad_settings_are_named_with_their_place(self):
+        self.bennu("init")
+        with open(self.path("data", "bennu.toml"), "a") as file:
+            file.write("\n[remote2]\nx = 1\n")
+        self.refused("kv", "ls", words=["bennu.toml", "line"])
+
+    def test_nobody_says_who_they_are(self):
+        self.bennu("init")
+        for name in ("BENNU_ACTOR", "GIT_AUTHOR_NAME"):
+            self.env.pop(name, None)
+        self.refused("kv", "put", "/a", "1", words=["--actor"])
+
+    def test_a_folder_of_another_repository_names_credentials(self):
+        key = "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----\n"
+        other = self.seeded_remote({"dns/zone": "z", "dns/id_key": key, "web/x": "y"}, name="mono.git")
+        remote = self.remote()
+        self.bennu("init", "--remote", remote)
+        answer = self.bennu("import", other, "--path", "dns", "-o", "json")
+        self.assertEqual([c["path"] for c in answer.json["credentials"]], ["/id_key"])
+        self.assertIn("id_key", answer.err)
+        self.assertNotIn("abc", answer.err + answer.out)
+        exported = self.ask("export")
+        self.assertEqual(exported["tree"], self.git("rev-parse", "main:dns", cwd=other))
+        self.refused("import", other, "--path", "nope", words=["nope"])
+        self.bennu("kv", "put", "/zone", "mine")
+        self.refused("import", other, "--path", "dns", words=["/zone"])
+        self.assertEqual(self.ask("import", other, "--path", "dns", "--prefix", "/dns/")["keys"], 2)
+        self.assertEqual(self.bennu("kv", "get", "/dns/zone").out, "z")
+
+
+if __name__ == "__main__":
+    harness.main()

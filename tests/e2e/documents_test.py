@@ -1,0 +1,157 @@
+"""Documents, secrets and the inventory through the real binary and real git."""
+
+import json
+import shutil
+import subprocess
+
+import harness
+
+
+class Network(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.net = self.remote()
+        self.bennu("init", "--schema", "network", "--remote", self.net)
+        self.bennu("secret", "init", "--offline", self.path("offline.txt"))
+        self.bennu("cell", "add", "west.example.org")
+        self.bennu("node", "add", "203.0.113.7", "--role", "core", "--cell", "west.example.org")
+        self.bennu("node", "add", "198.51.100.1", "--role", "entry", "--domain", "e1.example.org")
+        self.bennu("link", "add", "198.51.100.1", "203.0.113.7")
+        self.bennu("user", "add", "--username", "anna", "--core-node", "203.0.113.7", "--email",
+                   "anna@example.org")
+        self.device = self.ask("device", "add", "--user", "anna", "--name", "phone")
+        self.ask("export")
+
+    def objects(self):
+        """Every object of the remote, inflated."""
+        done = subprocess.run(["git", "cat-file", "--batch", "--batch-all-objects"], cwd=self.net,
+                              env=self.env, capture_output=True, check=True)
+        return done.stdout
+
+    def test_documents_are_readable_and_secrets_are_not_there(self):
+        user = json.loads(self.git("show", "main:users/1.json", cwd=self.net))
+        self.assertEqual(user["username"], "anna")
+        self.assertEqual(user["core_nodes"], ["203.0.113.7"])
+        everything = self.objects()
+        self.assertNotIn(self.device["uuid"].encode(), everything)
+        self.assertNotIn(b"anna@example.org", everything)
+        self.assertIn(b"anna", everything)
+        names = self.git("ls-tree", "-r", "--name-only", "main", cwd=self.net)
+        self.assertNotIn(self.device["uuid"], names)
+        self.assert_clean(self.net)
+
+    def test_a_restore_with_the_offline_identity_opens_everything(self):
+        shutil.rmtree(self.path("data"))
+        restored = self.ask("restore", self.net, "--identity", self.path("offline.txt"))
+        self.assertEqual((restored["verified"], restored["sealed"]), ("exact", 0))
+        links = self.bennu("client-config", self.device["uuid"]).out
+        self.assertTrue(links.startswith(f"vless://{self.device['uuid']}@e1.example.org:443?type=grpc"))
+        self.assertEqual(self.ask("user", "show", "anna")["email"], "anna@example.org")
+
+    def test_a_restore_without_the_identity_works_sealed_and_unseals_without_a_commit(self):
+        head = self.git("rev-parse", "main", cwd=self.net)
+        shutil.copy(self.path("data", "identity.txt"), self.path("online.txt"))
+        shutil.rmtree(self.path("data"))
+        restored = self.bennu("restore", self.net, "-o", "json")
+        self.assertEqual(restored.json["verified"], "exact")
+        self.assertGreater(restored.json["sealed"], 0)
+        self.assertEqual(self.ask("user", "show", "anna")["username"], "anna")
+        self.bennu("client-config", "--user", "anna", "phone", expect=1)
+        # What is not secret can be changed and exported; a new secret is refused with its place.
+        self.bennu("user", "set", "anna", "--hash-telegram-id", "abcdef0123")
+        self.ask("export", "--no-push")
+        self.bennu("user", "set", "anna", "--email", "new@example.org")
+        refused = self.bennu("export", "-o", "json", expect=1)
+        self.assertEqual(refused.json["error"]["reason"], "sync.no_key")
+        self.assertIn("/net/users/1", refused.err)
+        # A later change that takes it away again is enough; the one between is never written.
+        self.bennu("user", "set", "anna", "--unset", "email")
+        commit = self.ask("export", "--no-push")["commit"]
+        shutil.copy(self.path("online.txt"), self.path("data", "identity.txt"))
+        self.ask("secret", "unseal")
+        self.assertIn(self.device["uuid"], self.bennu("client-config", "--user", "anna", "phone").out)
+        self.assertFalse(self.ask("export", "--no-push")["changed"])
+        self.assertIsNotNone(commit)
+        self.assertEqual(self.git("rev-parse", "main", cwd=self.net), head)
+
+    def test_a_document_in_another_formatting_is_normalised_by_exactly_one_commit(self):
+        text = self.git("show", "main:users/1.json", cwd=self.net)
+        document = json.loads(text)
+        document["core_nodes"] = ["203.0.113.7"]
+        head = self.push_files({"users/1.json": json.dumps(document)}, self.net)
+        done = self.ask("import")
+        self.assertIsNotNone(done["normalised"])
+        self.assertEqual(self.git("rev-parse", "main", cwd=self.net), done["normalised"])
+        self.assertEqual(self.git("rev-parse", "main~1", cwd=self.net), head)
+        self.assertEqual(self.git("show", "main:users/1.json", cwd=self.net), text)
+        self.assertFalse(self.ask("import")["changed"])
+        self.assertFalse(self.ask("export")["changed"])
+        self.assertTrue(self.ask("verify")["in_sync"])
+
+    def test_restore_says_normalised_and_the_next_export_writes_it_once(self):
+        text = self.git("show", "main:users/1.json", cwd=self.net)
+        self.push_files({"users/1.json": json.dumps(json.loads(text))}, self.net)
+        identity = self.path("offline.txt")
+        restored = self.ask("restore", self.net, "--identity", identity, data="second")
+        self.assertEqual(restored["verified"], "normalised")
+        self.assertTrue(self.ask("export", data="second")["changed"])
+        self.assertEqual(self.git("show", "main:users/1.json", cwd=self.net), text)
+        self.assertFalse(self.ask("export", data="second")["changed"])
+
+    def test_a_field_that_a_person_changed_arrives_as_a_field(self):
+        document = json.loads(self.git("show", "main:users/1.json", cwd=self.net))
+        document["username"] = "anne"
+        text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        self.push_files({"users/1.json": text}, self.net)
+        plan = self.bennu("plan", "-o", "json", expect=2).json
+        self.assertEqual([(c["key"], c["before"], c["after"]) for c in plan["changes"]],
+                         [("/net/users/1/username", "anna", "anne")])
+        self.ask("import")
+        self.assertEqual(self.ask("user", "show", "anne")["id"], self.ask("user", "show", "1")["id"])
+        refused = self.bennu("user", "add", "anne", "--core-node", "203.0.113.7", expect=1)
+        self.assert_one_line(refused, "anne")
+        self.bennu("user", "add", "anna", "--core-node", "203.0.113.7")
+
+    def test_a_plain_clone_answers_without_store_and_server(self):
+        clone = self.path("clone")
+        self.git("clone", "-q", "-b", "main", self.net, clone)
+
+        def ask(*args):
+            return self.ask(*args, "--repo", clone, "--identity", self.path("offline.txt"), data=None)
+
+        self.assertEqual([u["username"] for u in ask("user", "list")["items"]], ["anna"])
+        self.assertEqual(ask("user", "show", "anna")["email"], "anna@example.org")
+        self.assertEqual(ask("kv", "get", "/net/users/1/username")["value"], "anna")
+        self.assertIn(self.device["uuid"], json.dumps(ask("client-config", self.device["uuid"])))
+        log = ask("log", "/net/users/1")["items"]
+        self.assertEqual({entry["actor"] for entry in log}, {"Ada"})
+        self.assertTrue(any("user add" in entry["subject"] for entry in log))
+
+    def test_log_and_diff_of_a_user(self):
+        before = self.git("rev-parse", "main", cwd=self.net)
+        self.bennu("user", "set", "anna", "--email", "b@example.org", "--actor", "Bob <b@example.org>")
+        self.bennu("user", "deactivate", "anna", "--actor", "Eve <e@example.org>", "--reason", "left")
+        self.ask("export")
+        log = self.ask("log", "/net/users/1/")["items"]
+        self.assertEqual([e["actor"] for e in log[:2]], ["Eve", "Bob"])
+        self.assertEqual(log[0]["reason"], "left")
+        diff = self.bennu("diff", before, "live", "/net/users/1/", "-o", "json", expect=2)
+        changes = {c["key"]: c for c in diff.json["changes"]}
+        self.assertEqual(changes["/net/users/1/status"]["after"], "inactive")
+        self.assertTrue(changes["/net/users/1/email"]["secret"])
+        self.assertNotIn("b@example.org", diff.out)
+
+    def test_secrets_never_reach_arguments_or_messages(self):
+        key = f"/net/users/1/devices/{self.device['uuid']}/name"
+        self.bennu("kv", "put", key, "tablet")
+        for command in (("plan",), ("drift",), ("diff", "main~1", "live"), ("export",),
+                        ("log", "--changes")):
+            done = self.bennu(*command, expect=None)
+            self.assertNotIn(self.device["uuid"], done.out + done.err, command)
+        self.assertIn("tablet", self.objects().decode("utf-8", "replace"))
+        for line in self.git("log", "--format=%B", "main", cwd=self.net).splitlines():
+            self.assertNotIn(self.device["uuid"], line)
+
+
+if __name__ == "__main__":
+    harness.main()

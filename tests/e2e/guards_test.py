@@ -1,0 +1,173 @@
+"""Decisions 6, 7 and 9: what must stop, and that it stops with nothing written and a way on."""
+
+import shutil
+
+import harness
+
+
+class Guards(harness.Case):
+    def head(self, remote):
+        return self.git("rev-parse", "main", cwd=remote)
+
+    def test_an_empty_store_never_exports_over_a_filled_repository(self):
+        remote = self.seeded_remote({"a": "1"})
+        head = self.head(remote)
+        self.bennu("init", "--remote", remote)
+        refused = self.bennu("export", expect=1)
+        self.assert_one_line(refused, "never equal", "bennu adopt")
+        self.assertEqual(self.head(remote), head)
+        self.bennu("kv", "put", "/b", "2")
+        self.bennu("export", expect=1)
+        self.assertEqual(self.head(remote), head)
+
+    def test_a_foreign_lineage_is_named(self):
+        remote = self.remote()
+        self.bennu("init", "--remote", remote, data="first")
+        self.bennu("kv", "put", "/a", "1", data="first")
+        self.ask("export", data="first")
+        head = self.head(remote)
+        self.bennu("init", "--remote", remote)
+        self.bennu("kv", "put", "/b", "2")
+        refused = self.bennu("export", "-o", "json", expect=1)
+        self.assertEqual(refused.json["error"]["reason"], "sync.foreign_lineage")
+        self.assertEqual(self.head(remote), head)
+
+    def test_both_sides_changed_stops_with_two_and_names_the_keys(self):
+        remote = self.seeded_remote({"a": "1", "b": "1"})
+        self.ask("restore", remote)
+        self.bennu("kv", "put", "/a", "kv")
+        head = self.push_files({"b": "git"}, remote)
+        for command in (("export",), ("import",), ("plan",)):
+            refused = self.bennu(*command, expect=2)
+            self.assertIn("/a", refused.err)
+            self.assertIn("b", refused.err)
+        self.assertEqual(self.head(remote), head)
+        self.assertEqual(self.bennu("kv", "get", "/b").out, "1")
+        drift = self.bennu("drift", "-o", "json", expect=2).json
+        self.assertEqual((drift["kv"], drift["git"], drift["both"]), (["/a"], ["/b"], []))
+
+    def test_both_sides_with_a_commit_that_was_not_pushed_yet(self):
+        remote = self.seeded_remote({"a": "1", "b": "1"})
+        self.ask("restore", remote)
+        self.bennu("kv", "put", "/a", "kv")
+        self.ask("export", "--no-push")
+        head = self.push_files({"b": "git"}, remote)
+        refused = self.bennu("export", "-o", "json", expect=2)
+        self.assertEqual(refused.json["error"]["reason"], "sync.both_changed")
+        self.assertEqual(self.head(remote), head)
+
+    def test_a_rewound_store_stops_and_adopt_goes_on(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.ask("restore", remote)
+        shutil.copytree(self.path("data"), self.path("copy"))
+        self.bennu("kv", "put", "/b", "2")
+        self.ask("export")
+        head = self.head(remote)
+        self.bennu("kv", "put", "/c", "3", data="copy")
+        refused = self.bennu("export", "-o", "json", data="copy", expect=1)
+        self.assertEqual(refused.json["error"]["reason"], "sync.rewound")
+        self.assertEqual(self.head(remote), head)
+        self.ask("adopt", data="copy")
+        # With a lineage of its own it is an honest second site: both changed.
+        self.bennu("export", data="copy", expect=2)
+        self.bennu("kv", "del", "/c", data="copy")
+        self.assertTrue(self.ask("import", data="copy")["changed"])
+        self.assertEqual(self.bennu("kv", "get", "/b", data="copy").out, "2")
+
+    def test_a_rewritten_base_stops_and_adopt_takes_either_side(self):
+        for take in ("git", "kv"):
+            with self.subTest(take=take):
+                remote = self.seeded_remote({"a": "1"}, name=f"{take}.git")
+                self.ask("restore", remote, data=take)
+                self.bennu("kv", "put", "/b", "2", data=take)
+                self.ask("export", data=take)
+                other = self.git("commit-tree", self.tree(remote, "main~1"), "-m", "rewritten", cwd=remote)
+                self.git("update-ref", "refs/heads/main", other, cwd=remote)
+                refused = self.bennu("export", "-o", "json", data=take, expect=1)
+                self.assertEqual(refused.json["error"]["reason"], "sync.base_rewritten")
+                self.ask("adopt", "--take", take, "--yes", data=take)
+                self.assertTrue(self.ask("verify", data=take)["in_sync"])
+                self.bennu("kv", "get", "/b", data=take, expect=1 if take == "git" else 0)
+                # Nothing was forced: the rewritten commit is still there.
+                self.git("merge-base", "--is-ancestor", other, "main", cwd=remote)
+                self.bennu("kv", "put", "/next", "x", data=take)
+                self.assertTrue(self.ask("export", data=take)["pushed"])
+
+    def test_more_deletions_than_the_budget_need_a_confirmed_plan(self):
+        files = {f"k{i}": str(i) for i in range(50)}
+        remote = self.seeded_remote(files)
+        self.ask("restore", remote)
+        head = self.head(remote)
+        self.bennu("kv", "del", "/k", "--prefix", "--yes")
+        refused = self.bennu("export", "-o", "json", expect=1)
+        self.assertEqual(refused.json["error"]["reason"], "sync.delete_budget")
+        self.assertIn("50 of", refused.err)
+        self.assertEqual(self.head(remote), head)
+        plan = self.bennu("plan", "--out", self.path("p"), "-o", "json", expect=2).json
+        self.assertEqual((plan["direction"], plan["deletes"], plan["over_budget"]), ("git", 50, True))
+        self.ask("apply", self.path("p"))
+        self.assertEqual(self.git("ls-tree", "-r", "main", cwd=remote), "")
+
+    def test_the_budget_holds_for_imports_too_and_a_stale_plan_is_refused(self):
+        files = {f"k{i}": str(i) for i in range(50)}
+        remote = self.seeded_remote(files)
+        self.ask("restore", remote)
+        self.push_files({"new": "1"}, remote, remove=[f"k{i}" for i in range(40)])
+        self.assertEqual(self.bennu("import", "-o", "json", expect=1).json["error"]["reason"],
+                         "sync.delete_budget")
+        self.bennu("kv", "get", "/k0")
+        self.bennu("plan", "--out", self.path("p"), expect=2)
+        self.push_files({"new": "2"}, remote)
+        self.assertEqual(self.bennu("apply", self.path("p"), "-o", "json", expect=1).json["error"]["reason"],
+                         "sync.plan_moved")
+        self.bennu("kv", "get", "/k0")
+        self.bennu("plan", "--out", self.path("p"), expect=2)
+        self.ask("apply", self.path("p"))
+        self.bennu("kv", "get", "/k0", expect=1)
+        self.assertEqual(self.bennu("kv", "get", "/new").out, "2")
+        self.assertTrue(self.ask("verify")["in_sync"])
+
+    def test_import_takes_what_was_pushed_and_makes_no_commit(self):
+        remote = self.seeded_remote({"a": "1", "b": "1"})
+        self.ask("restore", remote)
+        head = self.push_files({"a": "2", "c/d": "3"}, remote, remove=["b"])
+        plan = self.bennu("plan", "-o", "json", expect=2).json
+        self.assertEqual([(c["op"], c["key"]) for c in plan["changes"]],
+                         [("change", "/a"), ("delete", "/b"), ("add", "/c/d")])
+        done = self.ask("import")
+        self.assertEqual((done["puts"], done["deletes"], done["normalised"]), (2, 1, None))
+        self.assertEqual(self.bennu("kv", "get", "/a").out, "2")
+        self.bennu("kv", "get", "/b", expect=1)
+        self.assertEqual(self.head(remote), head)
+        self.assertFalse(self.ask("import")["changed"])
+        self.assertFalse(self.ask("export")["changed"])
+        self.assertEqual(self.head(remote), head)
+
+    def test_a_remote_that_is_down_delays_only_the_push(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.ask("restore", remote)
+        self.git("mv", "-k", ".", ".", check=False)
+        import os
+        os.rename(remote, remote + ".away")
+        self.bennu("kv", "put", "/b", "2")
+        exported = self.bennu("export", "-o", "json")
+        self.assertTrue(exported.json["changed"])
+        self.assertFalse(exported.json["pushed"])
+        self.assertIn("not pushed", exported.err)
+        os.rename(remote + ".away", remote)
+        self.assertTrue(self.ask("export")["pushed"])
+        self.assertEqual(self.head(remote), exported.json["commit"])
+
+    def test_push_into_a_checked_out_branch_says_so(self):
+        clone = self.path("work")
+        self.git("init", "-q", "-b", "main", clone)
+        self.git("commit", "-q", "--allow-empty", "-m", "x", cwd=clone)
+        self.ask("restore", clone)
+        self.bennu("kv", "put", "/b", "2")
+        exported = self.bennu("export", "-o", "json")
+        self.assertFalse(exported.json["pushed"])
+        self.assertIn("check", exported.json["push_problem"])
+
+
+if __name__ == "__main__":
+    harness.main()
