@@ -176,7 +176,7 @@ class BadInput(harness.Case):
             file.seek(-1, os.SEEK_CUR)
             file.write(bytes([byte[0] ^ 0xff]))
         answer = self.bennu("verify", expect=1)
-        self.assert_one_line(answer, largest)
+        self.assert_one_line(answer, "orruption", largest if largest.endswith(".sst") else "data/kv")
         os.truncate(self.path("data", "kv", "CURRENT"), 0)
         answer = self.bennu("kv", "get", "/k1", expect=1)
         self.assert_one_line(answer, "data")
