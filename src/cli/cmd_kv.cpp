@@ -156,8 +156,8 @@ Result<int> del(const Context& context, const DeleteOptions& options) {
     return make_error(Code::kNotFound, fmt::format("there is no key {}", printable(options.key)));
   }
   BENNU_ASSIGN(const auto name, shown(session, options.key));
-  BENNU_ASSIGN(const auto answer, change(session, kv::Op{kv::DeleteRangeRequest{.range = range}}, range,
-                                         "kv.del", fmt::format("kv del {}", name)));
+  BENNU_ASSIGN(const auto answer, change(session, kv::Op{kv::DeleteRangeRequest{.range = range}},
+                                         range, "kv.del", fmt::format("kv del {}", name)));
   const auto deleted = std::get<kv::DeleteRangeResponse>(answer.responses[0].response).deleted;
   context.out.result({{"revision", answer.revision.value}, {"deleted", deleted}},
                      fmt::format("{} deleted at revision {}", deleted, answer.revision.value));

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -10,6 +11,7 @@
 #include "cli/app.hpp"
 #include "cli/kv_json.hpp"
 #include "cli/session.hpp"
+#include "inventory/derived.hpp"
 #include "sync/mapping.hpp"
 
 namespace bennu::cli {
@@ -102,19 +104,36 @@ bool writes(const std::vector<kv::Op>& branch) {
   });
 }
 
+// A branch that changes something says who did it, and has derived keys made anew where it must.
+Status sign(WriteSession& session, std::vector<kv::Op>& branch) {
+  if (!writes(branch)) return {};
+  std::map<std::string, kv::Op> forget;  // by key, so that each is there once
+  for (const kv::Op& op : branch) {
+    kv::KeyRange range;
+    if (const auto* put = std::get_if<kv::PutRequest>(&op.request)) range.key = put->key;
+    if (const auto* del = std::get_if<kv::DeleteRangeRequest>(&op.request)) range = del->range;
+    if (range.key.empty()) continue;
+    for (kv::Op& derived : inventory::forget_derived(inventory::Layout(), range)) {
+      const auto* gone = std::get_if<kv::DeleteRangeRequest>(&derived.request);
+      forget.try_emplace(gone == nullptr ? std::string() : gone->range.key, std::move(derived));
+    }
+  }
+  for (auto& [key, op] : forget) branch.push_back(std::move(op));
+  BENNU_ASSIGN(auto audit, session.audit_put("kv.txn", "kv txn"));
+  branch.push_back(std::move(audit));
+  return {};
+}
+
 Result<int> txn(const Context& context, const std::string& file) {
   std::ifstream in(file == "-" ? "/dev/stdin" : file, std::ios::binary);
   if (!in) return make_error(Code::kNotFound, fmt::format("cannot read {}", file));
   BENNU_ASSIGN(auto request, parse_txn(std::string{std::istreambuf_iterator<char>(in), {}}));
   BENNU_ASSIGN(auto session, WriteSession::open(context));
-  // Each branch that changes something says who did it, in the same transaction.
-  for (auto* branch : {&request.success, &request.failure}) {
-    if (!writes(*branch)) continue;
-    BENNU_ASSIGN(auto audit, session.audit_put("kv.txn", "kv txn"));
-    branch->push_back(std::move(audit));
-  }
+  const std::array<std::size_t, 2> asked = {request.failure.size(), request.success.size()};
+  BENNU_TRY(sign(session, request.success));
+  BENNU_TRY(sign(session, request.failure));
   BENNU_ASSIGN(auto answer, session.store().txn(request));
-  if (writes(answer.succeeded ? request.success : request.failure)) answer.responses.pop_back();
+  answer.responses.resize(asked[answer.succeeded ? 1 : 0]);
   json responses = json::array();
   for (const kv::OpResponse& response : answer.responses)
     responses.push_back(response_json(response));

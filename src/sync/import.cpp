@@ -21,41 +21,6 @@ constexpr std::size_t kMaxPlainTxn = 4096;
 
 using KeyValues = std::map<std::string, std::optional<std::string>>;  // no value: delete
 
-// The changes of the derived unique indexes that follow from a plan; refuses two entities of one
-// name.
-Status add_unique_changes(const Link& link, const Mapping& mapping, const Plan& plan,
-                          KeyValues& all) {
-  KeyValues index;
-  for (const PlannedChange& change : plan.changes) {
-    if (!change.before) continue;
-    if (const auto old = mapping.unique_entry(change.key, *change.before))
-      index[old->key] = std::nullopt;
-  }
-  for (const PlannedChange& change : plan.changes) {
-    if (!change.after) continue;
-    const auto entry = mapping.unique_entry(change.key, *change.after);
-    if (!entry) continue;
-    auto& slot = index[entry->key];
-    std::optional<std::string> taken = slot;
-    if (!taken && !index.contains(entry->key)) taken = std::nullopt;
-    BENNU_ASSIGN(const auto found,
-                 link.store.range({.range = {.key = entry->key}, .revision = plan.revision}));
-    const bool freed = !slot && !found.kvs.empty() && all.contains(entry->key);
-    if (!taken && !found.kvs.empty() && !freed && found.kvs[0].value != entry->id)
-      taken = found.kvs[0].value;
-    if (taken && *taken != entry->id) {
-      return make_error(
-          Code::kFailedPrecondition,
-          fmt::format(
-              "{}: this value is used by {} already; change one of them in Git and import again",
-              printable(change.key), printable(*taken)));
-    }
-    slot = entry->id;
-  }
-  all.merge(index);
-  return {};
-}
-
 Result<Revision> apply_plain(const Link& link, const Sides& sides, const Plan& plan,
                              const KeyValues& all, const Base& base) {
   kv::TxnRequest request{.compares = {base_unmoved(sides.state)}};
@@ -163,12 +128,11 @@ Result<ImportReport> import_commits(const Link& link, const ImportOptions& optio
   }
   BENNU_ASSIGN(const auto plan, plan_to_kv(link, sides));
   BENNU_TRY(check_budget(link, plan, options.deletes_confirmed));
-  BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, sides.git_tree, link.identity));
   KeyValues all;
+  all.emplace(kDerivedComplete, std::nullopt);
   for (const PlannedChange& change : plan.changes) all.emplace(change.key, change.after);
   for (const auto& [key, value] : plan.kept)
     all.emplace(key, value);  // a new revision, so that the next export sees them
-  BENNU_TRY(add_unique_changes(link, mapping, plan, all));
   all.insert_or_assign(std::string(kDerivedCompleteKey), std::nullopt);
 
   Base base{.commit = sides.git_head};
@@ -241,6 +205,7 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
   if (keys.empty()) return report;
   BENNU_ASSIGN(auto staged, link.store.stage());
   for (const auto& [key, value] : keys) BENNU_TRY(staged->put(key, *value));
+  BENNU_TRY(staged->erase(kDerivedComplete));
   BENNU_TRY(staged->erase(kDerivedCompleteKey));
   BENNU_ASSIGN(report.revision, staged->commit({}, options.audit));
   return report;
