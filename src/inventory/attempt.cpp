@@ -140,8 +140,8 @@ void Attempt::put_routes(const std::map<std::string, std::string>& old,
 }
 
 Status Attempt::put_entity(const Entity* before, const Entity& after) {
-  static const Entity kNone;
-  const Entity& old = before == nullptr ? kNone : *before;
+  static const Entity nothing;
+  const Entity& old = before == nullptr ? nothing : *before;
   for (const auto& [field, text] : after.fields) {
     const std::string* was = old.find(field);
     if (was == nullptr || *was != text) put(layout_->field_key(after.id, field), text);

@@ -46,10 +46,10 @@ bool before(const Entity& a, const Entity& b) {
   return a.id < b.id;
 }
 
-std::string_view shown_name(const Entity& entity) {
-  if (entity.id.kind == Kind::kUser) return entity.get("username");
-  if (entity.id.kind == Kind::kDevice) return entity.get("name");
-  return {};
+// Enough of a credential to tell it from others, and not enough to use it.
+std::string short_uuid(std::string_view uuid) {
+  const std::size_t shown = is_sealed_name(uuid) ? kSealedName.size() + 8 : 8;
+  return printable(uuid.substr(0, shown)) + "…";
 }
 
 }  // namespace
@@ -69,12 +69,8 @@ EntityId owner_of(const EntityId& device) { return {.kind = Kind::kUser, .first 
 
 std::string describe(const EntityId& id) {
   switch (id.kind) {
-    case Kind::kDevice: {
-      const bool sealed = is_sealed_name(id.second);
-      const std::size_t shown = sealed ? kSealedName.size() + 8 : 8;
-      return fmt::format("device {}… of user {}", printable(id.second.substr(0, shown)),
-                         printable(id.first));
-    }
+    case Kind::kDevice:
+      return fmt::format("device {} of user {}", short_uuid(id.second), printable(id.first));
     case Kind::kLink:
       return fmt::format("link {} -> {}", printable(id.first), printable(id.second));
     default:
@@ -83,9 +79,13 @@ std::string describe(const EntityId& id) {
 }
 
 std::string describe(const Entity& entity) {
-  const std::string_view name = shown_name(entity);
+  const std::string name =
+      printable(entity.get(entity.id.kind == Kind::kDevice ? "name" : "username"), 64);
   if (name.empty()) return describe(entity.id);
-  return fmt::format("{} ({})", describe(entity.id), printable(name, 64));
+  if (entity.id.kind == Kind::kUser) return fmt::format("{} ({})", describe(entity.id), name);
+  if (entity.id.kind != Kind::kDevice) return describe(entity.id);
+  return fmt::format("device {} ({}) of user {}", name, short_uuid(entity.id.second),
+                     printable(entity.id.first));
 }
 
 const std::string* Entity::find(std::string_view field) const {

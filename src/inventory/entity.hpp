@@ -58,7 +58,7 @@ struct Entity {
   friend bool operator==(const Entity&, const Entity&) = default;
 };
 
-/// `user 7 (anna)`: describe() with the name that people know it by, if it has one.
+/// `user 7 (anna)`, `device phone (6f1c1f0e…) of user 7`: with the name that people know it by.
 [[nodiscard]] std::string describe(const Entity& entity);
 
 /// One JSON object: the parts of the primary key, then the fields in the table's order, then

@@ -43,7 +43,7 @@ Result<EntityId> user_by_name(kv::Reader& reader, const Layout& layout, const st
   BENNU_ASSIGN(const std::string holder,
                indexed_holder(reader, unique_key(Kind::kUser, "username", name)));
   if (!holder.empty()) {
-    const EntityId id{.kind = Kind::kUser, .first = holder};
+    EntityId id{.kind = Kind::kUser, .first = holder};
     BENNU_ASSIGN(const auto user, find(reader, layout, id));
     if (user && user->get("username") == name) return id;
   }
