@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "inventory/fields.hpp"
 #include "sync/mapping.hpp"
 #include "sync/reasons.hpp"
 
@@ -37,6 +38,34 @@ TEST(Schema, TheDefaultOneIsGood) {
   EXPECT_EQ(schema->find("user")->field("core_nodes").type, FieldType::kSet);
   EXPECT_TRUE(schema->find("user")->field("username").unique);
   EXPECT_TRUE(schema->find("appeal")->field("messages").traits.secret);
+}
+
+// The inventory's table is what commands write; the schema file says how that stands in Git.
+TEST(Schema, TheDefaultOneIsTheInventorysTable) {
+  const auto schema = parse_schema(default_schema_text());
+  ASSERT_TRUE(schema);
+  for (const inventory::KindInfo& kind : inventory::all_kinds()) {
+    const Entity* entity = schema->find(kind.name);
+    ASSERT_NE(entity, nullptr) << kind.name;
+    EXPECT_EQ(entity->has_secret_name(), kind.secret_name) << kind.name;
+    EXPECT_EQ(entity->segments.front().text, kind.plural) << kind.name;
+    EXPECT_EQ(entity->fields.size(), kind.fields.size()) << kind.name;
+    for (const inventory::Field& expected : kind.fields) {
+      const auto found = entity->fields.find(expected.name);
+      ASSERT_NE(found, entity->fields.end()) << kind.name << " " << expected.name;
+      const Field& field = found->second;
+      EXPECT_EQ(field.traits.secret, expected.secret) << expected.name;
+      EXPECT_EQ(field.unique, expected.unique) << expected.name;
+      EXPECT_EQ(class_name(field.traits.key_class), inventory::class_name(expected.key_class));
+      EXPECT_EQ(field.type == FieldType::kSet, expected.type == inventory::FieldType::kIpSet);
+      EXPECT_EQ(field.type == FieldType::kInt, expected.type == inventory::FieldType::kCount);
+      EXPECT_EQ(field.type == FieldType::kTime, expected.type == inventory::FieldType::kTime);
+    }
+  }
+  const Entity* counters = schema->find("counters");
+  ASSERT_NE(counters, nullptr);
+  EXPECT_EQ("counters/user_id", inventory::kUserCounterPath);
+  EXPECT_TRUE(counters->fields.contains("user_id"));
 }
 
 TEST(Schema, UnknownVersionsAreRefusedByName) {
