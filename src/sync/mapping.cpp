@@ -123,6 +123,10 @@ KeyTraits Mapping::classify(std::string_view key) const {
     if (match.field.starts_with('$')) return {};
     return match.entity->field(match.field).traits;
   }
+  return prefix_traits(key);
+}
+
+KeyTraits Mapping::prefix_traits(std::string_view key) const {
   for (const PrefixClass& prefix : schema_->prefixes) {
     if (key.starts_with(prefix.prefix)) return prefix.traits;
   }
@@ -194,14 +198,16 @@ Result<std::string> Mapping::document_path(const KeyMatch& match) const {
   return path;
 }
 
-std::optional<PathOf> Mapping::parse_document_path(std::string_view path) const {
+bool Mapping::parse_document_path(std::string_view path, PathOf& where) const {
   std::array<std::string_view, 2 * KeyMatch::kMaxParameters> parts;
   std::size_t count = 0;
   for (std::size_t e = 0; e < tree_tops_.size(); ++e) {
     if (!path.starts_with(tree_tops_[e])) continue;
     if (count == 0) count = split_into(path, parts);
     const Entity& entity = schema_->entities[e];
-    PathOf where{.kind = PathOf::Kind::kDocument, .entity = &entity};
+    where.entity = &entity;
+    where.parameters.clear();
+    where.clear_name = false;
     std::size_t at = 0;
     bool fits = true;
     for (std::size_t i = 0; i < entity.segments.size() && fits; ++i) {
@@ -226,13 +232,17 @@ std::optional<PathOf> Mapping::parse_document_path(std::string_view path) const 
     }
     if (!fits || at != count) continue;
     std::string again;
-    if (append_document_path(entity, where.parameters, again) && again == path) return where;
+    if (!append_document_path(entity, where.parameters, again) || again != path) continue;
+    where.kind = PathOf::Kind::kDocument;
+    return true;
   }
-  return std::nullopt;
+  return false;
 }
 
 bool Mapping::is_claimed(std::string_view natural_path) const {
-  return is_in_directory(natural_path, kReservedTop) || parse_document_path(natural_path);
+  if (is_in_directory(natural_path, kReservedTop)) return true;
+  PathOf ignored;
+  return parse_document_path(natural_path, ignored);
 }
 
 void Mapping::raw_path(std::string_view key, std::string& path) const {
@@ -247,20 +257,25 @@ std::string Mapping::raw_path(std::string_view key) const {
   return path;
 }
 
-PathOf Mapping::parse_path(std::string_view path) const {
-  PathOf nobody;
-  if (is_in_directory(path, kReservedTop)) return nobody;
-  if (auto document = parse_document_path(path)) return std::move(*document);
+void Mapping::parse_path(std::string_view path, PathOf& where) const {
+  where.kind = PathOf::Kind::kFileRecord;
+  if (is_in_directory(path, kReservedTop) || parse_document_path(path, where)) return;
   std::string_view natural = path;
   const bool aside = path.starts_with(kAsideTop) && path.substr(kAsideTop.size()).starts_with('/');
   if (aside) natural.remove_prefix(kAsideTop.size() + 1);
-  PathOf where{.kind = PathOf::Kind::kRawKey};
-  if (!decode_path(natural, where.key) || aside != is_claimed(natural)) return nobody;
-  if (where.key.starts_with(kTreePrefix) || where.key.starts_with(kLocalPrefix)) return nobody;
+  if (!decode_path(natural, where.key)) return;
+  // Only what is claimed is set aside; what is not set aside was found not to be claimed above.
+  if (aside && !is_claimed(natural)) return;
+  if (where.key.starts_with(kTreePrefix) || where.key.starts_with(kLocalPrefix)) return;
   // A key has no file of its own if it is a field, or never in Git.
-  if (heads_.empty() && schema_->prefixes.empty()) return where;
-  if (match_key(where.key).entity != nullptr) return nobody;
-  if (!is_in_tree(classify(where.key).key_class)) return nobody;
+  if (match_key(where.key).entity != nullptr) return;
+  if (!is_in_tree(prefix_traits(where.key).key_class)) return;
+  where.kind = PathOf::Kind::kRawKey;
+}
+
+PathOf Mapping::parse_path(std::string_view path) const {
+  PathOf where;
+  parse_path(path, where);
   return where;
 }
 
@@ -378,7 +393,8 @@ bool Mapping::keeps(std::string_view path, const KeyReader& find) {
 }
 
 std::size_t Mapping::byte_limit(std::string_view path) const {
-  return parse_document_path(path) ? kMaxDocumentBytes : limits::kMaxValueBytes;
+  PathOf ignored;
+  return parse_document_path(path, ignored) ? kMaxDocumentBytes : limits::kMaxValueBytes;
 }
 
 std::optional<UniqueEntry> Mapping::unique_entry(std::string_view key,

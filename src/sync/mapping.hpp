@@ -120,6 +120,8 @@ class Mapping {
 
   /// What a path (without a trailing `/%v`) stands for, whether or not it exists.
   [[nodiscard]] PathOf parse_path(std::string_view path) const;
+  /// The same into a value that is reused.
+  void parse_path(std::string_view path, PathOf& where) const;
   /// The entity of a key, if it is a field of one.
   [[nodiscard]] KeyMatch match_key(std::string_view key) const;
   /// The path of an entity's document. Errors: kNoKey.
@@ -140,6 +142,8 @@ class Mapping {
   [[nodiscard]] std::optional<UniqueEntry> unique_entry(std::string_view key,
                                                         std::string_view value) const;
 
+  /// What the schema's prefixes say of a key that is no field of an entity.
+  [[nodiscard]] KeyTraits prefix_traits(std::string_view key) const;
   /// The path of a key that is no field of an entity.
   [[nodiscard]] std::string raw_path(std::string_view key) const;
   /// The same into a buffer that is reused.
@@ -147,7 +151,7 @@ class Mapping {
 
  private:
   [[nodiscard]] bool is_claimed(std::string_view natural_path) const;
-  [[nodiscard]] std::optional<PathOf> parse_document_path(std::string_view path) const;
+  bool parse_document_path(std::string_view path, PathOf& where) const;
   [[nodiscard]] std::vector<kv::KeyRange> reads_at(const PathOf& where) const;
   [[nodiscard]] std::vector<kv::KeyRange> entity_reads(const Entity& entity,
                                                        std::string prefix) const;

@@ -218,6 +218,14 @@ TEST(MappingDocuments, SecretsInClearAreTakenAndNamed) {
   EXPECT_EQ(stats.normalised, 2U);
 }
 
+TEST(MappingSecrets, ADeviceInClearBesideItselfIsRefused) {
+  const Mapping mapping = documents();
+  Files files = assemble(mapping, {{"/net/users/1/devices/b2f3/name", "phone"}});
+  files["users/1/devices/b2f3.json"].bytes = "{\n  \"name\": \"other\"\n}\n";
+  const Error error = parse_error(mapping, files);
+  EXPECT_NE(error.message.find("is here twice"), std::string::npos) << error.message;
+}
+
 TEST(MappingSecrets, WithoutAKeyTheTreeIsTheSame) {
   const State state = {{"/net/links/192.0.2.1/192.0.2.9/client_service_name", "svc"},
                        {"/net/users/1/devices/b2f3/name", "phone"},
@@ -357,6 +365,46 @@ TEST_P(MappingProperty, WithoutAKeyEveryTreeComesBack) {
   const Files files = assemble(documents(), random_state(GetParam(), 800));
   const Mapping without = documents(nullptr);
   EXPECT_EQ(assemble(without, parse(without, files)), files);
+}
+
+// Documents that somebody broke or moved: read or refused, and what is read is stable.
+TEST_P(MappingProperty, AnyTreeWithASchemaIsReadOrRefused) {
+  std::mt19937 random(GetParam());
+  const Mapping mapping = documents();
+  int accepted = 0;
+  for (int round = 0; round < 200; ++round) {
+    Files files = assemble(mapping, random_state(static_cast<unsigned>(random()), 12));
+    Files mutated;
+    for (const auto& [path, file] : files) {
+      FileContent content = file;
+      if (!content.bytes.empty() && random() % 16 == 0) {
+        content.bytes[random() % content.bytes.size()] = static_cast<char>(random());
+      }
+      mutated.emplace(
+          random() % 16 == 0 ? "users/1/devices/n" + std::to_string(random() % 9) + ".json" : path,
+          std::move(content));
+    }
+    State state;
+    bool refused = false;
+    TreeParser parser(mapping, [&](std::string_view key, std::string_view value) -> Status {
+      EXPECT_TRUE(state.emplace(key, value).second) << printable(key) << " twice";
+      return {};
+    });
+    for (const auto& [path, file] : in_git_order(mutated)) {
+      refused = refused || !parser.add({.path = path,
+                                        .mode = file.mode,
+                                        .bytes = file.bytes,
+                                        .id = file.id,
+                                        .size = file.size});
+    }
+    if (refused || !parser.finish()) continue;
+    ++accepted;
+    const Files again = assemble(mapping, state);
+    ParseStats stats;
+    EXPECT_EQ(assemble(mapping, parse(mapping, again, &stats)), again);
+    EXPECT_TRUE(stats.exact());
+  }
+  EXPECT_GT(accepted, 0);
 }
 
 TEST_P(MappingProperty, EveryRawTreeComesBack) {

@@ -153,7 +153,7 @@ class TreeAssembler::Impl {
   }
 
   Status add_raw(std::string_view key, std::string_view value) {
-    const KeyTraits traits = mapping_.classify(key);
+    const KeyTraits traits = mapping_.prefix_traits(key);
     if (!Mapping::is_in_tree(traits.key_class)) {
       ++stats_.skipped;
       return {};

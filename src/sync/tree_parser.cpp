@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <optional>
+#include <unordered_set>
 #include <utility>
 
 #include "base/bytes.hpp"
@@ -89,7 +91,8 @@ class TreeParser::Impl {
 
   // `path`: the file's place before the leaf rule.
   Status place(const TreeFile& file, std::string_view path) {
-    const PathOf where = mapping_.parse_path(path);
+    mapping_.parse_path(path, where_);
+    const PathOf& where = where_;
     if (where.kind != PathOf::Kind::kRawKey && !is_valid_tree_path(path)) {
       return make_error(Code::kInvalidArgument,
                         fmt::format("{}: git refuses this name (`git fsck --strict`); rename it in "
@@ -114,7 +117,7 @@ class TreeParser::Impl {
     if (where.kind == PathOf::Kind::kFileRecord) {
       return put(record_key(RecordKind::kFile, path), file.bytes);
     }
-    if (!mapping_.classify(where.key).secret) return put(where.key, file.bytes);
+    if (!mapping_.prefix_traits(where.key).secret) return put(where.key, file.bytes);
     return secret_file(file, path, where.key);
   }
 
@@ -159,6 +162,7 @@ class TreeParser::Impl {
     BENNU_ASSIGN(const EntityNames names,
                  names_for_import(mapping_.ring(), entity, where.parameters, where.clear_name, path,
                                   parsed.fields));
+    if (entity.has_secret_name()) BENNU_TRY(check_only_one(path, where, names));
     bool exact = parsed.exact && names.current && !where.clear_name;
     bool plaintext = where.clear_name;
     for (const DocumentField& field : parsed.fields) {
@@ -182,6 +186,22 @@ class TreeParser::Impl {
       note_normalised(path);
     }
     return {};
+  }
+
+  // One entity can stand here twice: under its hash, and in clear where a person added it.
+  Status check_only_one(std::string_view path, const PathOf& where, const EntityNames& names) {
+    std::string place(path);
+    if (where.clear_name && !mapping_.ring().empty()) {
+      // The path depends on the names alone, so any field will do.
+      const std::string key = names.prefix + "x";
+      BENNU_ASSIGN(place, mapping_.document_path(mapping_.match_key(key)));
+    }
+    if (secret_documents_.insert(std::hash<std::string>{}(place)).second) return {};
+    return make_error(Code::kInvalidArgument,
+                      fmt::format("{}:1:1: this {} is here twice, once by its hash and once in "
+                                  "clear; delete the file in clear",
+                                  path, where.entity->name),
+                      reason::kBadDocument);
   }
 
   Status put_field(const DocumentField& field, const EntityNames& names, std::string_view path,
@@ -224,7 +244,9 @@ class TreeParser::Impl {
   const Mapping& mapping_;
   KeyValueSink sink_;
   ParseStats stats_;
-  std::string previous_;  // path of the file before
+  PathOf where_;                                      // reused
+  std::string previous_;                              // path of the file before
+  std::unordered_set<std::size_t> secret_documents_;  // hashes of the paths of secret names
   std::optional<Held> held_;
 };
 
