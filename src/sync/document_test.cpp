@@ -158,6 +158,17 @@ TEST(Document, TruncationAndGarbageNeverCrash) {
   }
 }
 
+TEST(Document, ANameTwiceIsSeenAmongMany) {
+  std::string bytes = "{";
+  for (int i = 0; i < 100; ++i) bytes += "\"n" + std::to_string(i) + "\": \"x\",";
+  EXPECT_EQ(error_of(bytes + "\"m\": \"x\"}"), "no error");
+  for (const std::string_view name : {"n0", "n23", "n24", "n99"}) {
+    EXPECT_NE(error_of(bytes + "\"" + std::string(name) + "\": \"x\"}").find("there twice"),
+              std::string::npos)
+        << name;
+  }
+}
+
 TEST(Document, NullIsAnAbsentField) {
   const auto parsed = parse_document(entity(), "x", R"({"s": null, "i": 1})");
   ASSERT_TRUE(parsed);

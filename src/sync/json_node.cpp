@@ -70,9 +70,7 @@ class Builder {
 
   bool key(std::string& name) {
     const std::size_t offset = quote_before(consumed_);
-    if (!names_.back().insert(name).second) {
-      return fail("`" + name + "` is there twice; keep one", offset);
-    }
+    if (is_there(name)) return fail("`" + name + "` is there twice; keep one", offset);
     open_.back()->members.push_back({.name = std::move(name), .offset = offset, .value = {}});
     return true;
   }
@@ -95,6 +93,18 @@ class Builder {
   }
 
  private:
+  // Few names are looked through, many are kept in a set.
+  bool is_there(const std::string& name) {
+    constexpr std::size_t kFew = 24;
+    const std::vector<JsonMember>& members = open_.back()->members;
+    if (members.size() < kFew) return open_.back()->find(name) != nullptr;
+    auto& names = names_.back();
+    if (names.empty()) {
+      for (const JsonMember& member : members) names.insert(member.name);
+    }
+    return !names.insert(name).second;
+  }
+
   bool fail(std::string problem, std::size_t offset) {
     problem_ = std::move(problem);
     problem_offset_ = std::min(offset, bytes_.size());
