@@ -101,10 +101,11 @@ Status Group::add_key(const Change& first, const Change& last) {
 Status Group::add_lease_keys(const Change& first, const Change& last) {
   const std::int64_t before = first.before ? first.before->lease : 0;
   const std::int64_t after = last.type == EventType::kPut ? last.after.lease : 0;
-  if (before == after) return {};
+  // Beside stages, moving the old version out took the key off its lease.
+  if (before == after && view_->stages->empty()) return {};
   auto* const family = database_.family(Family::kLease);
   rocksdb::Status status;
-  if (before != 0) status = batch_.Delete(family, lease_key_key(before, first.key));
+  if (before != 0 && before != after) status = batch_.Delete(family, lease_key_key(before, first.key));
   if (status.ok() && after != 0) status = batch_.Put(family, lease_key_key(after, first.key), {});
   return status.ok() ? Status{} : to_error(status, "cannot build a batch");
 }
