@@ -22,11 +22,20 @@ Result<std::unique_ptr<OpenStore>> fresh_etcd() {
 }
 
 #ifdef BENNU_HAS_EMBEDDED
-Result<std::unique_ptr<OpenStore>> fresh_embedded() {
+Result<std::unique_ptr<OpenStore>> fresh_embedded(const kv::EngineOptions& settings) {
   auto folder = std::make_shared<env::TempDir>();
-  return OpenStore::make([folder] {
-    return kv::open_embedded({.path = folder->path() / "kv", .create_if_missing = true});
+  return OpenStore::make([folder, options = settings]() mutable {
+    options.path = folder->path() / "kv";
+    options.create_if_missing = true;
+    return kv::open_embedded(options);
   });
+}
+
+// Every staged transaction takes the way of the large ones.
+kv::EngineOptions spilling() {
+  kv::EngineOptions options;
+  options.test_hooks.stage_spill_changes = 0;
+  return options;
 }
 #endif
 
@@ -62,7 +71,10 @@ Result<OpenStore*> Backend::shared() const {
 const std::vector<Backend>& backends() {
   static const std::vector<Backend> all = {
 #ifdef BENNU_HAS_EMBEDDED
-      {.name = "embedded", .traits = {.min_ttl_s = 2}, .fresh = fresh_embedded},
+      {.name = "embedded", .traits = {.min_ttl_s = 2}, .fresh = [] { return fresh_embedded({}); }},
+      {.name = "spilling",
+       .traits = {.min_ttl_s = 2},
+       .fresh = [] { return fresh_embedded(spilling()); }},
 #endif
       {.name = "etcd",
        .traits = {.bounds_keys = false,

@@ -155,6 +155,20 @@ TEST_P(StagingTest, TakesTheLeaseAwayAsAPutDoes) {
   EXPECT_EQ(get("a")->value, "2");
 }
 
+// Found by comparing random scripts: after a stage, a second put took the key off its lease.
+TEST_P(StagingTest, AKeyStaysOnItsLeaseWhenItIsPutAgainAfterAStage) {
+  const auto staged = stage();
+  value_of(staged->put("other", "1"));
+  value_of(staged->commit({}, {}));
+  const auto lease = grant();
+  put("a", "1", lease);
+  put("a", "2", lease);
+  value_of(store().put({.key = "a", .value = "3", .ignore_lease = true}));
+  EXPECT_THAT(value_of(store().lease_time_to_live(lease, true)).keys, ElementsAre("a"));
+  value_of(store().lease_revoke(lease));
+  EXPECT_FALSE(get("a").has_value());
+}
+
 TEST_P(StagingTest, RefusesWhatAPutRefuses) {
   const auto staged = stage();
   expect_error(staged->put("", "1"), Code::kInvalidArgument, kv::reason::kEmptyKey);
