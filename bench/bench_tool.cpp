@@ -1,10 +1,11 @@
 // What the benchmarks need made: stores, streams and work trees of the same content, and changes.
 //   bench_tool fill DATA COUNT LAYOUT        a data directory with COUNT keys, nothing exported yet
-//   bench_tool change DATA COUNT TOTAL LAYOUT SEED   COUNT of TOTAL keys get another value, one transaction
-//   bench_tool stream COUNT LAYOUT           the same content as a stream for git fast-import, on stdout
-//   bench_tool files DIR COUNT LAYOUT        the same content as files
+//   bench_tool change DATA COUNT TOTAL LAYOUT SEED   COUNT of TOTAL keys get another value, one
+//   transaction bench_tool stream COUNT LAYOUT           the same content as a stream for git
+//   fast-import, on stdout bench_tool files DIR COUNT LAYOUT        the same content as files
 //   bench_tool touch DIR COUNT TOTAL LAYOUT SEED     the same change to the files
-// LAYOUT: shards (aa/bb/name) or flat (one directory). Content: fixed by the number of the key alone.
+// LAYOUT: shards (aa/bb/name) or flat (one directory). Content: fixed by the number of the key
+// alone.
 
 #include <fmt/format.h>
 
@@ -34,15 +35,19 @@ std::uint64_t mix(std::uint64_t number) {
 std::string path_of(std::uint64_t number, bool flat) {
   const std::uint64_t name = mix(number);
   if (flat) return fmt::format("all/{:016x}", name);
-  return fmt::format("{:02x}/{:02x}/{:012x}", name >> 56, (name >> 48) & 0xff, name & 0xffffffffffffULL);
+  return fmt::format("{:02x}/{:02x}/{:012x}", name >> 56, (name >> 48) & 0xff,
+                     name & 0xffffffffffffULL);
 }
 
 // 40 bytes that do not compress.
 std::string value_of(std::uint64_t number, std::uint64_t round) {
-  return fmt::format("{:016x}{:016x}{:08x}", mix(number ^ 0xABCD), mix(number + round * 7919), round);
+  return fmt::format("{:016x}{:016x}{:08x}", mix(number ^ 0xABCD), mix(number + round * 7919),
+                     round);
 }
 
-void must(const Status& status) { BENNU_CHECK(status.has_value(), status ? "" : status.error().message); }
+void must(const Status& status) {
+  BENNU_CHECK(status.has_value(), status ? "" : status.error().message);
+}
 template <class T>
 T must(Result<T> result) {
   BENNU_CHECK(result.has_value(), result ? "" : result.error().message);
@@ -58,25 +63,30 @@ std::map<std::string, std::string> sorted_content(std::uint64_t count, bool flat
 void fill(const std::filesystem::path& data, std::uint64_t count, bool flat) {
   auto directory = must(node::DataDir::create(data, {}));
   auto staged = must(directory.store().stage());
-  for (const auto& [path, value] : sorted_content(count, flat)) must(staged->put("/" + path, value));
+  for (const auto& [path, value] : sorted_content(count, flat))
+    must(staged->put("/" + path, value));
   const kv::Op lineage{kv::PutRequest{.key = std::string(sync::kLineageKey),
                                       .value = env::random_uuid(env::system_random())}};
   (void)must(staged->commit({}, {lineage}));
   must(directory.commit({}));
 }
 
-void change(const std::filesystem::path& data, std::uint64_t count, std::uint64_t total, bool flat, std::uint64_t seed) {
+void change(const std::filesystem::path& data, std::uint64_t count, std::uint64_t total, bool flat,
+            std::uint64_t seed) {
   auto directory = must(node::DataDir::open(data));
   kv::TxnRequest request;
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t number = (mix(seed) + i * (total / count)) % total;
-    request.success.push_back(kv::Op{kv::PutRequest{.key = "/" + path_of(number, flat), .value = value_of(number, seed)}});
+    request.success.push_back(kv::Op{
+        kv::PutRequest{.key = "/" + path_of(number, flat), .value = value_of(number, seed)}});
   }
   (void)must(directory.store().txn(request));
 }
 
 void stream(std::uint64_t count, bool flat) {
-  std::printf("commit refs/heads/main\ncommitter Bench <bench@example.org> 1700000000 +0000\ndata 5\nbegin\n");
+  std::printf(
+      "commit refs/heads/main\ncommitter Bench <bench@example.org> 1700000000 +0000\ndata "
+      "5\nbegin\n");
   for (const auto& [path, value] : sorted_content(count, flat)) {
     std::printf("M 100644 inline %s\ndata %zu\n%s\n", path.c_str(), value.size(), value.c_str());
   }
@@ -98,7 +108,8 @@ void files(const std::filesystem::path& dir, std::uint64_t count, bool flat) {
   }
 }
 
-void touch(const std::filesystem::path& dir, std::uint64_t count, std::uint64_t total, bool flat, std::uint64_t seed) {
+void touch(const std::filesystem::path& dir, std::uint64_t count, std::uint64_t total, bool flat,
+           std::uint64_t seed) {
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t number = (mix(seed) + i * (total / count)) % total;
     write_file(dir / path_of(number, flat), value_of(number, seed));

@@ -22,11 +22,19 @@ struct LogOptions {
   bool changes = false;
 };
 
-// The file or folder that a key or prefix stands for in the newest tree.
-Result<std::string> path_of(const sync::Mapping& mapping, const std::string& key) {
+// The file or folder that a key, entity or prefix stands for. A name without a leading slash may be
+// a path of the tree as `git log` takes it.
+Result<std::string> path_of(const git::Repository& repository, const git::ObjectId& tree,
+                            const sync::Mapping& mapping, const std::string& key) {
   if (key.empty()) return std::string();
   std::string trimmed = key;
   if (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
+  if (trimmed.front() != '/') {
+    for (const std::string& path : {trimmed, trimmed + ".json"}) {
+      BENNU_ASSIGN(const auto entry, repository.find_path(tree, path));
+      if (entry) return path;
+    }
+  }
   BENNU_ASSIGN(const auto file, mapping.file_of(trimmed));
   if (file.kind == sync::FileKind::kDocument) return file.path;
   // `/net/users/1` is an entity: its document is where any of its fields is.
@@ -60,7 +68,7 @@ Result<int> log(const Context& context, const LogOptions& options) {
   BENNU_ASSIGN(const auto commit, session.repository().read_commit(head));
   BENNU_ASSIGN(const auto mapping,
                sync::mapping_of_tree(session.repository(), commit.tree, session.identity()));
-  BENNU_ASSIGN(const auto path, path_of(mapping, options.key));
+  BENNU_ASSIGN(const auto path, path_of(session.repository(), commit.tree, mapping, options.key));
   json items = json::array();
   std::string text;
   const auto add = [&](const git::LogEntry& entry) -> Result<git::Walk> {

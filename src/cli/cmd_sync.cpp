@@ -9,6 +9,7 @@
 #include "cli/app.hpp"
 #include "cli/changes.hpp"
 #include "cli/session.hpp"
+#include "inventory/inventory.hpp"
 #include "sync/adopt.hpp"
 #include "sync/export.hpp"
 #include "sync/import.hpp"
@@ -106,6 +107,8 @@ Result<int> restore(const Context& context, const RestoreOptions& options) {
   if (options.no_remote) settings.remote_url.clear();
   if (!context.options.identity.empty())
     settings.identity = std::filesystem::absolute(context.options.identity).string();
+  inventory::Inventory inventory(directory.store(), env::system_clock(), env::system_random());
+  BENNU_TRY(inventory.ensure_derived());
   BENNU_TRY(directory.commit(settings));
   const double seconds =
       std::chrono::duration<double>(env::system_clock().monotonic() - start).count();
