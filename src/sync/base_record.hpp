@@ -26,10 +26,6 @@ inline constexpr std::string_view kLineageKey = "/_bennu/local/lineage";
 inline constexpr std::string_view kBaseKey = "/_bennu/local/sync/base";
 inline constexpr std::string_view kIntentPrefix = "/_bennu/local/sync/intent/";
 
-/// There while derived keys are complete. Whoever changes keys past the rules of what is above
-/// deletes it in the same transaction; derived keys are then made anew before they are used.
-inline constexpr std::string_view kDerivedComplete = "/_bennu/local/unique/complete";
-
 inline constexpr std::string_view kTrailerLineage = "Bennu-Lineage";
 inline constexpr std::string_view kTrailerRevision = "Bennu-Revision";
 inline constexpr std::string_view kTrailerSyncId = "Bennu-Sync-Id";

@@ -129,11 +129,10 @@ Result<ImportReport> import_commits(const Link& link, const ImportOptions& optio
   BENNU_ASSIGN(const auto plan, plan_to_kv(link, sides));
   BENNU_TRY(check_budget(link, plan, options.deletes_confirmed));
   KeyValues all;
-  all.emplace(kDerivedComplete, std::nullopt);
+  all.emplace(std::string(kDerivedCompleteKey), std::nullopt);
   for (const PlannedChange& change : plan.changes) all.emplace(change.key, change.after);
   for (const auto& [key, value] : plan.kept)
     all.emplace(key, value);  // a new revision, so that the next export sees them
-  all.insert_or_assign(std::string(kDerivedCompleteKey), std::nullopt);
 
   Base base{.commit = sides.git_head};
   BENNU_ASSIGN(base.tree, canonical_of(link, sides, plan));
@@ -205,7 +204,6 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
   if (keys.empty()) return report;
   BENNU_ASSIGN(auto staged, link.store.stage());
   for (const auto& [key, value] : keys) BENNU_TRY(staged->put(key, *value));
-  BENNU_TRY(staged->erase(kDerivedComplete));
   BENNU_TRY(staged->erase(kDerivedCompleteKey));
   BENNU_ASSIGN(report.revision, staged->commit({}, options.audit));
   return report;

@@ -72,7 +72,7 @@ Result<UnsealReport> unseal(const Link& link) {
     ++report.puts;
   }
   if (report.puts + report.deletes == 0) return report;
-  BENNU_TRY(staged->erase(kDerivedComplete));
+  BENNU_TRY(staged->erase(kDerivedCompleteKey));
   BENNU_ASSIGN(report.revision, staged->commit({base_unmoved(state)}, {}));
   return report;
 }
