@@ -105,7 +105,8 @@ Status Group::add_lease_keys(const Change& first, const Change& last) {
   if (before == after && view_->stages->empty()) return {};
   auto* const family = database_.family(Family::kLease);
   rocksdb::Status status;
-  if (before != 0 && before != after) status = batch_.Delete(family, lease_key_key(before, first.key));
+  if (before != 0 && before != after)
+    status = batch_.Delete(family, lease_key_key(before, first.key));
   if (status.ok() && after != 0) status = batch_.Put(family, lease_key_key(after, first.key), {});
   return status.ok() ? Status{} : to_error(status, "cannot build a batch");
 }
