@@ -1,6 +1,8 @@
 #include "kv/embedded/group.hpp"
 
+#include <algorithm>
 #include <map>
+#include <optional>
 
 #include "kv/embedded/recovery.hpp"
 
@@ -8,13 +10,25 @@ namespace bennu::kv::embedded {
 
 namespace {
 
-Event to_event(const Change& change, Revision revision, bool with_prev) {
+// What watches see as the version before: that of an earlier revision. Of a key that changed twice
+// in this one, the version in between was never to be seen from outside.
+const std::optional<Record>& before_revision(const std::vector<Change>& changes, std::size_t at,
+                                             Revision revision) {
+  const auto& before = changes[at].before;
+  if (!before || before->mod != revision.value) return before;
+  const auto same_key = [&](const Change& change) { return change.key == changes[at].key; };
+  return std::ranges::find_if(changes, same_key)->before;
+}
+
+Event to_event(const std::vector<Change>& changes, std::size_t at, Revision revision,
+               bool with_prev) {
+  const Change& change = changes[at];
   Event event{
       .type = change.type, .kv = {.key = change.key, .mod_revision = revision}, .prev_kv = {}};
   if (change.type == EventType::kPut) event.kv = to_key_value(change.key, change.after.view());
-  // A version of this same revision was never to be seen from outside.
-  if (with_prev && change.before && change.before->mod != revision.value) {
-    event.prev_kv.push_back(to_key_value(change.key, change.before->view()));
+  if (!with_prev) return event;
+  if (const auto& before = before_revision(changes, at, revision)) {
+    event.prev_kv.push_back(to_key_value(change.key, before->view()));
   }
   return event;
 }
@@ -189,8 +203,8 @@ Status Group::absorb(Evaluation& evaluation, WatchHub::Wants wants, StageRef sta
     return {};
   }
   ChangeBlock block{.revision = newest_, .changes = {}, .last = true, .with_prev = wants.prev};
-  for (const Change& change : changes) {
-    block.changes.push_back(to_event(change, newest_, wants.prev));
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    block.changes.push_back(to_event(changes, i, newest_, wants.prev));
   }
   recent_.push_back(std::move(block));
   return {};
