@@ -39,11 +39,17 @@ bool may_be_refused(const kv::TxnRequest& txn) {
   return false;
 }
 
-void read_the_newest(kv::TxnRequest& txn) {
+/// Where a put may be refused, two things are left out. A read at a revision: if both are wrong,
+/// versions of etcd name the one or the other. A delete to the end of the keys: etcd overlooks that
+/// a put overlaps with it, and if that put needs its key, etcd ends itself.
+void tame(kv::TxnRequest& txn) {
   for (auto* branch : {&txn.success, &txn.failure}) {
     for (auto& op : *branch) {
       if (auto* read = std::get_if<kv::RangeRequest>(&op.request)) read->revision = {};
-      if (auto* nested = std::get_if<kv::TxnRequest>(&op.request)) read_the_newest(*nested);
+      if (auto* erase = std::get_if<kv::DeleteRangeRequest>(&op.request)) {
+        if (erase->range.end == kToTheEnd) erase->range.end.clear();
+      }
+      if (auto* nested = std::get_if<kv::TxnRequest>(&op.request)) tame(*nested);
     }
   }
 }
@@ -107,11 +113,6 @@ class Generator {
       request.sort_order = static_cast<kv::SortOrder>(below(3));
       request.sort_target = static_cast<kv::SortTarget>(below(5));
     }
-    // With a limit and a target but no order, etcd sorts only what the limit left; not worth
-    // having.
-    if (request.limit > 0 && request.sort_order == kv::SortOrder::kNone) {
-      request.sort_target = kv::SortTarget::kKey;
-    }
     request.serializable = one_in(4);
     request.keys_only = one_in(6);
     request.count_only = one_in(6);
@@ -169,13 +170,9 @@ class Generator {
         case 4:
           ops.push_back({put()});
           break;
-        case 5: {
-          // To the end of the keys, etcd overlooks that a put overlaps; not worth having either.
-          auto request = erase();
-          if (request.range.end == kToTheEnd) request.range.end.clear();
-          ops.push_back({request});
+        case 5:
+          ops.push_back({erase()});
           break;
-        }
         default:
           ops.push_back({txn(depth + 1)});
       }
@@ -188,8 +185,7 @@ class Generator {
     for (std::size_t count = below(3); count > 0; --count) request.compares.push_back(compare());
     request.success = branch(depth);
     request.failure = branch(depth);
-    // Of a refused put and a read at a wrong revision, versions of etcd name the one or the other.
-    if (depth == 0 && may_be_refused(request)) read_the_newest(request);
+    if (depth == 0 && may_be_refused(request)) tame(request);
     return request;
   }
 

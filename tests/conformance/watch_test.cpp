@@ -141,6 +141,26 @@ TEST_P(WatchTest, PreviousValues) {
   }
 }
 
+// etcd lets a key change twice in one revision (see TxnTest); the value before is that of the
+// revision before.
+TEST_P(WatchTest, PreviousValuesOfAKeyThatChangesTwiceInARevision) {
+  const auto from = put("a", "old");
+  const auto live = watch_stream();
+  watch(*live, {.range = kv::all_keys(), .prev_kv = true});
+  value_of(store().txn({.success = {op_txn({.success = {op_put("a", "new"), op_put("b", "1")}}),
+                                    op_txn({.success = {op_delete("a", "c")}})}}));
+  const auto history = watch_stream();
+  watch(*history, {.range = kv::all_keys(), .start_revision = from.next(), .prev_kv = true});
+  for (auto* stream : {live.get(), history.get()}) {
+    const auto seen = events(*stream, 4);
+    EXPECT_THAT(describe(seen), ElementsAre("PUT a=new", "PUT b=1", "DELETE a", "DELETE b"));
+    EXPECT_EQ(seen[0].prev_kv.at(0).value, "old");
+    EXPECT_THAT(seen[1].prev_kv, IsEmpty());
+    EXPECT_EQ(seen[2].prev_kv.at(0).value, "old");
+    EXPECT_THAT(seen[3].prev_kv, IsEmpty());
+  }
+}
+
 TEST_P(WatchTest, NoPreviousValueUnlessAskedFor) {
   put("a", "1");
   const auto stream = watch_stream();
