@@ -94,7 +94,7 @@ Status Background::tidy_stages(Writer& writer, const std::stop_token& stop) {
     if (first) first = done;
   }
   for (const std::uint64_t stage : registry_.take_unclean()) {
-    const auto cleaned = clean_stage(database_, published_, writer, stage, stop);
+    const auto cleaned = clean_stage(database_, published_, writer, stage, stop, fail_point_);
     if (cleaned && *cleaned) continue;
     registry_.add_unclean(stage);
     if (!cleaned && first) first = cleaned.error();

@@ -16,6 +16,7 @@
 #include <system_error>
 
 #include "base/bytes.hpp"
+#include "kv/embedded/wal_check.hpp"
 #include "kv/reasons.hpp"
 
 namespace bennu::kv::embedded {
@@ -169,6 +170,25 @@ Result<bool> prepare_folder(const DatabaseOptions& options) {
   return true;
 }
 
+Status cut(const fs::path& file, std::uint64_t size) {
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return io_error(file, "open", errno);
+  const bool done = ::ftruncate(fd, static_cast<off_t>(size)) == 0 && ::fsync(fd) == 0;
+  const int error = errno;
+  ::close(fd);
+  return done ? Status{} : Status(io_error(file, "cut the torn end of", error));
+}
+
+Status check_logs(const fs::path& folder, bool read_only) {
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() != ".log") continue;
+    BENNU_ASSIGN(const WalCheck check, check_wal(it->path()));
+    if (check.torn_at && !read_only) BENNU_TRY(cut(it->path(), *check.torn_at));
+  }
+  return error ? Status(io_error(folder, "look into", error.value())) : Status{};
+}
+
 rocksdb::CompressionType compression() {
   const auto supported = rocksdb::GetSupportedCompressions();
   const bool lz4 =
@@ -211,6 +231,9 @@ rocksdb::ColumnFamilyOptions family_options(const DatabaseOptions& options,
   family.compression = compression();
   family.write_buffer_size = options.memory_budget_bytes / 8;
   family.level_compaction_dynamic_level_bytes = true;
+  // Most writes ask first whether their key exists, and most new keys do not.
+  family.memtable_prefix_bloom_size_ratio = 0.05;
+  family.memtable_whole_key_filtering = true;
   return family;
 }
 
@@ -232,6 +255,7 @@ std::shared_ptr<const rocksdb::Snapshot> Database::snapshot() const {
 
 Result<std::unique_ptr<Database>> open_database(const DatabaseOptions& options) {
   BENNU_ASSIGN(const bool create, prepare_folder(options));
+  if (!create) BENNU_TRY(check_logs(options.path, options.read_only));
   const auto cache = rocksdb::NewLRUCache(options.memory_budget_bytes);
   const auto family = family_options(options, cache);
   std::vector<rocksdb::ColumnFamilyDescriptor> families;

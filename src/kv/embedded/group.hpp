@@ -59,6 +59,8 @@ class Group {
   void finish(Status outcome);
   /// The outcome, once there is one.
   [[nodiscard]] const Status& wait() const;
+  /// Returns when the next group may be written. Its leader is woken before everyone else.
+  void wait_for_turn() const;
 
  private:
   [[nodiscard]] Status add_side_effects(const SideEffects& side);
@@ -82,6 +84,7 @@ class Group {
   std::string log_;
   Status outcome_;
   std::atomic<std::uint32_t> done_{0};
+  std::atomic<std::uint32_t> turn_{0};
 };
 
 }  // namespace bennu::kv::embedded

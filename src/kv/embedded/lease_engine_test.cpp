@@ -39,7 +39,23 @@ class LeaseEngineTest : public testing::Test {
   // What a crash now would leave.
   std::unique_ptr<Store> crashed() {
     const auto copy = dir_.path() / ("crash" + std::to_string(crashes_++));
-    std::filesystem::copy(dir_.path() / "store", copy, std::filesystem::copy_options::recursive);
+    // A copy is only the state of one moment if no file came or went meanwhile.
+    const auto names = [&] {
+      std::set<std::string> out;
+      for (const auto& file : std::filesystem::directory_iterator(dir_.path() / "store")) {
+        out.insert(file.path().filename());
+      }
+      return out;
+    };
+    for (std::set<std::string> before; before.empty() || before != names();) {
+      before = names();
+      std::filesystem::remove_all(copy);
+      std::filesystem::create_directories(copy);
+      for (const std::string& name : before) {
+        std::error_code gone;
+        std::filesystem::copy(dir_.path() / "store" / name, copy / name, gone);
+      }
+    }
     return open_at(copy);
   }
 

@@ -12,7 +12,8 @@ Error stopped() { return make_error(Code::kCancelled, "the store is being closed
 }  // namespace
 
 Result<bool> clean_stage(const Database& database, PublishedView& published, Writer& writer,
-                         std::uint64_t stage, const std::stop_token& stop) {
+                         std::uint64_t stage, const std::stop_token& stop,
+                         const std::function<void(std::string_view)>& fail_point) {
   const auto view = published.get();
   const auto known = view->stages->find(stage);
   if (known == view->stages->end()) return false;
@@ -20,6 +21,7 @@ Result<bool> clean_stage(const Database& database, PublishedView& published, Wri
   const auto flush = [&](std::size_t limit) -> Status {
     if (keys.size() < limit) return {};
     if (stop.stop_requested()) return stopped();
+    if (fail_point) fail_point("stage.clean");
     return writer.execute([&](Evaluation& evaluation) -> Status {
       evaluation.side().clean = std::exchange(keys, {});
       return {};

@@ -8,7 +8,9 @@
 // Source own design, ADR 0002.
 
 #include <cstdint>
+#include <functional>
 #include <stop_token>
+#include <string_view>
 
 #include "kv/embedded/writer.hpp"
 
@@ -20,7 +22,8 @@ inline constexpr std::size_t kCleanAtOnce = 100;
 /// False: it is not committed yet.
 [[nodiscard]] Result<bool> clean_stage(const Database& database, PublishedView& published,
                                        Writer& writer, std::uint64_t stage,
-                                       const std::stop_token& stop);
+                                       const std::stop_token& stop,
+                                       const std::function<void(std::string_view)>& fail_point);
 
 [[nodiscard]] Status remove_dead_stage(const Database& database, PublishedView& published,
                                        std::uint64_t stage, const std::stop_token& stop);

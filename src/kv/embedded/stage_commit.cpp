@@ -12,6 +12,7 @@ namespace {
 // So many revisions may be left to mend while everyone waits.
 constexpr std::int64_t kLastMended = 128;
 constexpr int kMendAtOnce = 512;
+constexpr int kIngestAttempts = 20;
 
 Status write_synced(const Database& database, rocksdb::WriteBatch& batch) {
   if (batch.Count() == 0) return {};
@@ -93,7 +94,15 @@ Status StageCommit::ingest() {
                                   part.staged.end());
     args[1].external_files.insert(args[1].external_files.end(), part.list.begin(), part.list.end());
   }
-  const auto status = database_.db().IngestExternalFiles(args);
+  // Memtables that overlap the files must be written out first. RocksDB would do it while it holds
+  // up all writers, and may then find, for a moment, the old memtable still in place: it says
+  // TryAgain.
+  rocksdb::Status status;
+  for (int i = 0; i < kIngestAttempts; ++i) {
+    status = database_.db().Flush({}, {args[0].column_family, args[1].column_family});
+    if (status.ok()) status = database_.db().IngestExternalFiles(args);
+    if (!status.IsTryAgain()) break;
+  }
   return status.ok() ? Status{} : to_error(status, "cannot take in staged changes");
 }
 

@@ -1,5 +1,7 @@
 #include "kv/embedded/writer.hpp"
 
+#include "kv/reasons.hpp"
+
 namespace bennu::kv::embedded {
 
 Writer::Writer(const Database& database, PublishedView& published, Hooks hooks)
@@ -14,7 +16,7 @@ Result<Writer::Joined> Writer::join(const std::function<Status(Evaluation&)>& ev
     return !open_ || (!closed_to_joins_ && open_requests_ < kMaxGroupRequests &&
                       open_->size_bytes() < kMaxGroupBytes);
   });
-  if (failed_) return *failed_;
+  if (failed_ && !recover()) return *failed_;
   Joined joined;
   if (!open_) {
     open_ = std::make_shared<Group>(database_, published_.get(), in_flight_);
@@ -50,7 +52,7 @@ void Writer::lead(const std::shared_ptr<Group>& group) {
     const auto previous = in_flight_;
     lock.unlock();
     // Its outcome is ours, too: what we evaluated builds on it.
-    (void)previous->wait();
+    previous->wait_for_turn();
     lock.lock();
   }
   open_.reset();
@@ -75,7 +77,7 @@ Status Writer::exclusive(const std::function<Status(Group&, Evaluation&, const V
   ++exclusive_waiting_;
   group_left_.wait(lock, [&] { return !open_ && !in_flight_ && !exclusive_; });
   --exclusive_waiting_;
-  if (failed_) return *failed_;
+  if (failed_ && !recover()) return *failed_;
   exclusive_ = true;
   const auto view = published_.get();
   lock.unlock();
@@ -103,9 +105,22 @@ void Writer::conclude(Group& group, const Status& outcome) {
   if (outcome) {
     publish(group);
   } else if (!failed_) {
-    failed_ = outcome.error();
-    failed_->effect = Effect::kNone;
+    failed_ = make_error(outcome.error().code,
+                         "the store refuses writes until it is opened again, because what an "
+                         "earlier one left is unknown: " +
+                             outcome.error().message,
+                         outcome.error().reason);
   }
+}
+
+// After a full disk RocksDB can go on: it writes what it holds in memory to tables and starts a new
+// log, so that the failed write is known not to have happened. Any other failure needs a reopening.
+bool Writer::recover() {
+  if (failed_->reason != reason::kNoSpace || open_ || in_flight_ || exclusive_) return false;
+  const auto status = database_.db().Resume();
+  if (!status.ok()) return false;
+  failed_.reset();
+  return true;
 }
 
 Status Writer::write(Group& group) {

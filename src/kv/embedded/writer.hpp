@@ -64,6 +64,7 @@ class Writer {
   [[nodiscard]] Result<Joined> join(const std::function<Status(Evaluation&)>& evaluate, bool alone);
   void lead(const std::shared_ptr<Group>& group);
   [[nodiscard]] Status write(Group& group);
+  [[nodiscard]] bool recover();
   void conclude(Group& group, const Status& outcome);
   void publish(Group& group);
   void note_split_deltas(const Group& group);

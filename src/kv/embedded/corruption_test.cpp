@@ -1,0 +1,286 @@
+// What a damaged, full or forbidden disk does: an error that names the file, never a wrong answer.
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <map>
+
+#include "env/temp_dir.hpp"
+#include "kv/embedded/engine.hpp"
+#include "kv/reasons.hpp"
+
+namespace bennu::kv {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+Result<std::unique_ptr<Store>> open_at(const fs::path& path) {
+  return open_embedded({.path = path, .create_if_missing = true});
+}
+
+std::string read_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+void write_file(const fs::path& path, const std::string& bytes) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out << bytes;
+}
+
+// The largest file with this extension.
+fs::path largest(const fs::path& folder, const std::string& extension) {
+  fs::path best;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == extension &&
+        (best.empty() || entry.file_size() > fs::file_size(best))) {
+      best = entry.path();
+    }
+  }
+  return best;
+}
+
+class Damage : public testing::Test {
+ protected:
+  static constexpr int kKeys = 200;
+
+  void fill(int keys = kKeys) {
+    auto store = open_at(path_);
+    ASSERT_TRUE(store) << store.error().message;
+    for (int i = 0; i < keys; ++i) {
+      ASSERT_TRUE((*store)->put({.key = fmt::format("k{:04}", i), .value = std::string(100, 'v')}));
+    }
+  }
+  // Opens and reads everything: either all of it is right, or the error tells.
+  Result<std::int64_t> read_all() {
+    BENNU_ASSIGN(const auto store, open_at(path_));
+    std::int64_t count = 0;
+    BENNU_TRY(store->scan(all_keys(), {}, [&](KeyValue& kv) -> Status {
+      EXPECT_EQ(kv.key, fmt::format("k{:04}", count));
+      EXPECT_EQ(kv.value, std::string(100, 'v'));
+      ++count;
+      return {};
+    }));
+    return count;
+  }
+
+  env::TempDir dir_;
+  const fs::path path_ = dir_.path() / "kv";
+};
+
+TEST_F(Damage, AFlippedByteInATableIsNamed) {
+  fill();
+  ASSERT_TRUE(read_all());  // opening wrote the log to tables
+  const fs::path table = largest(path_, ".sst");
+  ASSERT_FALSE(table.empty());
+  const std::string good = read_file(table);
+  int refused = 0;
+  for (std::size_t at = 0; at < good.size(); at += good.size() / 23) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 0x10);
+    write_file(table, bad);
+    const auto read = read_all();
+    if (read) {
+      EXPECT_EQ(*read, kKeys) << "at " << at;
+      if (!fs::exists(table)) return;  // rewritten meanwhile, from bytes that were good
+      continue;
+    }
+    ++refused;
+    EXPECT_EQ(read.error().code, Code::kDataLoss) << read.error().message;
+    EXPECT_EQ(read.error().reason, reason::kCorrupt);
+    EXPECT_THAT(read.error().message, HasSubstr(".sst"));
+  }
+  EXPECT_GT(refused, 5);
+}
+
+TEST_F(Damage, AFlippedByteInTheMiddleOfTheLogIsNamed) {
+  fill();
+  const fs::path log = largest(path_, ".log");
+  const std::string good = read_file(log);
+  ASSERT_GT(good.size(), 20'000U);
+  for (std::size_t at = 0; at < good.size() - 1000; at += 487) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 0x40);
+    write_file(log, bad);
+    const auto read = read_all();
+    ASSERT_FALSE(read) << "at " << at;
+    EXPECT_EQ(read.error().reason, reason::kCorrupt) << read.error().message;
+    EXPECT_THAT(read.error().message, HasSubstr(log.filename().string()));
+  }
+  write_file(log, good);
+  EXPECT_EQ(read_all().value_or(-1), kKeys);
+}
+
+TEST_F(Damage, ATornEndOfTheLogIsNoDamage) {
+  fill(20);
+  const fs::path log = largest(path_, ".log");
+  const std::string good = read_file(log);
+  const env::TempDir copy;
+  for (std::size_t cut = 1; cut < 400; cut += 7) {
+    fs::remove_all(copy.path() / "kv");
+    fs::copy(path_, copy.path() / "kv", fs::copy_options::recursive);
+    // Cut off, and as some file systems leave it: with zeros where the rest should be.
+    write_file(
+        copy.path() / "kv" / log.filename(),
+        good.substr(0, good.size() - cut) + std::string(cut % 2 == 0 && cut >= 16 ? cut : 0, '\0'));
+    const auto store = open_at(copy.path() / "kv");
+    ASSERT_TRUE(store) << cut << ": " << store.error().message;
+    const auto found = (*store)->range({.range = all_keys(), .count_only = true});
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->revision.value, found->count + 1);
+    EXPECT_GE(found->count, 20 - 1 - static_cast<std::int64_t>(cut) / 150);
+    EXPECT_LT(found->count, 20);
+  }
+}
+
+TEST_F(Damage, MissingFilesAreNamed) {
+  fill();
+  ASSERT_TRUE(read_all());
+  const env::TempDir copy;
+  const auto without = [&](const std::string& prefix, const std::string& extension) {
+    const fs::path at = copy.path() / "kv";
+    fs::remove_all(at);
+    fs::copy(path_, at, fs::copy_options::recursive);
+    std::vector<fs::path> gone;
+    for (const auto& entry : fs::directory_iterator(at)) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with(prefix) &&
+          (extension.empty() || entry.path().extension() == extension)) {
+        gone.push_back(entry.path());
+      }
+    }
+    for (const auto& path : gone) fs::remove(path);
+    const auto store = open_at(at);
+    EXPECT_FALSE(store) << prefix << extension;
+    return store ? Error{} : store.error();
+  };
+  for (const auto& [prefix, extension] : std::vector<std::pair<std::string, std::string>>{
+           {"CURRENT", ""}, {"MANIFEST", ""}, {"FORMAT", ""}, {"", ".sst"}}) {
+    const Error error = without(prefix, extension);
+    EXPECT_EQ(error.reason, reason::kCorrupt) << prefix << extension << ": " << error.message;
+    EXPECT_EQ(error.message.find('\n'), std::string::npos);
+  }
+}
+
+TEST_F(Damage, AnUnknownFormatIsLeftAlone) {
+  fill(3);
+  write_file(path_ / "FORMAT", "bennu kv store, format 7\n");
+  std::map<std::string, std::string> before;
+  for (const auto& entry : fs::directory_iterator(path_))
+    before[entry.path()] = read_file(entry.path());
+  const auto store = open_at(path_);
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().reason, reason::kUnknownFormat);
+  EXPECT_THAT(store.error().message, HasSubstr("format 7"));
+  std::map<std::string, std::string> after;
+  for (const auto& entry : fs::directory_iterator(path_))
+    after[entry.path()] = read_file(entry.path());
+  EXPECT_EQ(after, before);
+}
+
+TEST_F(Damage, AFolderOfOtherThingsIsNotTakenOver) {
+  fs::create_directories(path_);
+  write_file(path_ / "letter.txt", "dear");
+  const auto store = open_at(path_);
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code, Code::kFailedPrecondition);
+  EXPECT_EQ(std::distance(fs::directory_iterator(path_), {}), 1);
+}
+
+TEST_F(Damage, ACreationThatWasKilledIsFinished) {
+  fs::create_directories(path_);
+  write_file(path_ / "FORMAT", "bennu kv store, format 1\n");
+  EXPECT_EQ(read_all().value_or(-1), 0);
+}
+
+TEST_F(Damage, WithoutWritePermissionItSaysSo) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may write anywhere";
+  fill(3);
+  fs::permissions(path_, fs::perms::owner_read | fs::perms::owner_exec);
+  const auto store = open_at(path_);
+  fs::permissions(path_, fs::perms::owner_all);
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code, Code::kPermissionDenied) << store.error().message;
+}
+
+// Files of this process cannot grow beyond a limit for as long as this lives.
+class SmallFiles {
+ public:
+  explicit SmallFiles(rlim_t bytes) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &old_);
+    const rlimit limit{.rlim_cur = bytes, .rlim_max = old_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~SmallFiles() { ::setrlimit(RLIMIT_FSIZE, &old_); }
+  SmallFiles(const SmallFiles&) = delete;
+  SmallFiles& operator=(const SmallFiles&) = delete;
+
+ private:
+  rlimit old_{};
+};
+
+TEST_F(Damage, AFullDiskLosesNothingAcknowledged) {
+  int acknowledged = 0;
+  {
+    auto store = open_at(path_);
+    ASSERT_TRUE(store);
+    const SmallFiles full(100'000);
+    for (;; ++acknowledged) {
+      const auto done = (*store)->put(
+          {.key = fmt::format("k{:04}", acknowledged), .value = std::string(100, 'v')});
+      if (done) continue;
+      EXPECT_EQ(done.error().reason, reason::kNoSpace) << done.error().message;
+      EXPECT_EQ(done.error().effect, Effect::kUnknown);
+      break;
+    }
+    // Nothing more is acknowledged until it is known what is on disk; reading goes on.
+    const auto next = (*store)->put({.key = "more", .value = ""});
+    ASSERT_FALSE(next);
+    EXPECT_EQ(next.error().reason, reason::kNoSpace);
+    const auto found = (*store)->range({.range = all_keys(), .count_only = true});
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->count, acknowledged);
+  }
+  EXPECT_GT(acknowledged, 100);
+  const auto found = read_all();
+  ASSERT_TRUE(found) << found.error().message;
+  // The one whose effect was unknown may be there.
+  EXPECT_TRUE(*found == acknowledged || *found == acknowledged + 1) << *found;
+}
+
+TEST_F(Damage, AFullDiskStopsAStageAndLeavesNothing) {
+  auto store = open_at(path_);
+  ASSERT_TRUE(store);
+  ASSERT_TRUE((*store)->put({.key = "k0000", .value = std::string(100, 'v')}));
+  {
+    auto stage = (*store)->stage();
+    ASSERT_TRUE(stage);
+    const SmallFiles full(1'000'000);
+    Status done;
+    for (int i = 0; done && i < 200'000; ++i) {
+      done = (*stage)->put(fmt::format("s{:08}", i), fmt::format("{:x>100}", i * 7919));
+    }
+    if (done) {
+      const auto committed = (*stage)->commit({}, {});
+      ASSERT_FALSE(committed);
+      done = committed.error();
+    }
+    EXPECT_EQ(done.error().reason, reason::kNoSpace) << done.error().message;
+    EXPECT_EQ(done.error().effect, Effect::kNone);
+  }
+  EXPECT_TRUE(fs::is_empty(path_ / "staging"));
+  ASSERT_TRUE((*store)->put({.key = "k0001", .value = std::string(100, 'v')}));
+  store->reset();
+  EXPECT_EQ(read_all().value_or(-1), 2);
+}
+
+}  // namespace
+}  // namespace bennu::kv
