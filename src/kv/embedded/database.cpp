@@ -205,7 +205,8 @@ rocksdb::DBOptions database_options(const DatabaseOptions& options, bool create,
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db.write_buffer_manager =
       std::make_shared<rocksdb::WriteBufferManager>(options.memory_budget_bytes / 2, cache);
-  db.max_total_wal_size = options.memory_budget_bytes;
+  // What is replayed after a kill: a fraction of a second.
+  db.max_total_wal_size = options.memory_budget_bytes / 2;
   db.max_background_jobs = 2;
   db.bytes_per_sync = 1UL << 20;
   db.max_open_files = 256;

@@ -203,6 +203,28 @@ TEST_F(Engine, AStagedTransactionStopsAtItsCompares) {
   EXPECT_EQ(get("b"), "-");
 }
 
+TEST_F(Engine, ALargeTransactionIsAnsweredLikeASmallOne) {
+  TxnRequest request{.compares = {{.range = {.key = "none", .end = {}}, .number = 0}}};
+  constexpr int kPuts = 10'001;
+  for (int i = 0; i < kPuts; ++i) {
+    request.success.push_back(Op{PutRequest{.key = "k" + std::to_string(i), .value = "v"}});
+  }
+  const auto done = store->txn(request);
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_TRUE(done->succeeded);
+  EXPECT_EQ(done->revision, Revision{2});
+  ASSERT_EQ(done->responses.size(), static_cast<std::size_t>(kPuts));
+  EXPECT_EQ(std::get<PutResponse>(done->responses[7].response).revision, Revision{2});
+  request.compares[0].number = 1;
+  const auto refused = store->txn(request);
+  ASSERT_TRUE(refused) << refused.error().message;
+  EXPECT_FALSE(refused->succeeded);
+  EXPECT_EQ(refused->revision, Revision{2});
+  const auto all = store->range({.range = all_keys(), .count_only = true});
+  ASSERT_TRUE(all);
+  EXPECT_EQ(all->count, kPuts);
+}
+
 TEST_F(Engine, ASecondOpenIsRefused) {
   const auto second = open_embedded({.path = dir.path() / "kv"});
   ASSERT_FALSE(second);

@@ -10,6 +10,7 @@
 #include "kv/embedded/recovery.hpp"
 #include "kv/embedded/stage.hpp"
 #include "kv/errors.hpp"
+#include "kv/reasons.hpp"
 #include "kv/txn_rules.hpp"
 
 namespace bennu::kv {
@@ -41,6 +42,22 @@ bool reads_old_revision(const TxnRequest& request) {
     }
   }
   return false;
+}
+
+// Whether a transaction is so large that others would have to wait for it, and only puts: then it
+// is staged.
+bool fits_a_stage(const TxnRequest& request, std::size_t spill_changes) {
+  if (!request.failure.empty()) return false;
+  std::size_t bytes = 0;
+  for (const Op& op : request.success) {
+    const auto* put = std::get_if<PutRequest>(&op.request);
+    if (put == nullptr || put->lease.value != 0 || put->prev_kv || put->ignore_value ||
+        put->ignore_lease) {
+      return false;
+    }
+    bytes += put->key.size() + put->value.size();
+  }
+  return request.success.size() > spill_changes || bytes > Stage::kSpillBytes;
 }
 
 }  // namespace
@@ -156,6 +173,7 @@ Result<TxnResponse> EmbeddedStore::txn(const TxnRequest& request) {
     return evaluation.txn(request);
   }
   BENNU_TRY(check_writable());
+  if (fits_a_stage(request, test_hooks_.stage_spill_changes)) return txn_by_stage(request);
   TxnResponse response;
   const auto evaluate = [&](Evaluation& evaluation) -> Status {
     BENNU_ASSIGN(response, evaluation.txn(request));
@@ -165,16 +183,36 @@ Result<TxnResponse> EmbeddedStore::txn(const TxnRequest& request) {
   return response;
 }
 
+Result<TxnResponse> EmbeddedStore::txn_by_stage(const TxnRequest& request) {
+  const auto stage = make_stage();
+  for (const Op& op : request.success) {
+    const auto& put_request = std::get<PutRequest>(op.request);
+    BENNU_TRY(stage->put(put_request.key, put_request.value));
+  }
+  const auto done = stage->commit(request.compares, {});
+  if (!done) {
+    if (done.error().reason != reason::kStageConflict) return done.error();
+    return TxnResponse{.revision = published_.get()->revision, .succeeded = false, .responses = {}};
+  }
+  TxnResponse response{.revision = *done, .succeeded = true, .responses = {}};
+  response.responses.assign(request.success.size(),
+                            OpResponse{PutResponse{.revision = *done, .prev_kv = {}}});
+  return response;
+}
+
+std::unique_ptr<StagedTxn> EmbeddedStore::make_stage() {
+  return std::make_unique<Stage>(StageContext{.database = database_.get(),
+                                              .published = &published_,
+                                              .writer = &writer_,
+                                              .registry = &stages_,
+                                              .background = [this] { background_.wake(); },
+                                              .spill_changes = test_hooks_.stage_spill_changes,
+                                              .fail_point = test_hooks_.fail_point});
+}
+
 Result<std::unique_ptr<StagedTxn>> EmbeddedStore::stage() {
   BENNU_TRY(check_writable());
-  return std::unique_ptr<StagedTxn>(
-      std::make_unique<Stage>(StageContext{.database = database_.get(),
-                                           .published = &published_,
-                                           .writer = &writer_,
-                                           .registry = &stages_,
-                                           .background = [this] { background_.wake(); },
-                                           .spill_changes = test_hooks_.stage_spill_changes,
-                                           .fail_point = test_hooks_.fail_point}));
+  return make_stage();
 }
 
 Result<Revision> EmbeddedStore::compact(Revision revision, bool physical) {

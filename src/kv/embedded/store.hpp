@@ -55,6 +55,8 @@ class EmbeddedStore final : public Store {
   EmbeddedStore(const EngineOptions& options, std::unique_ptr<Database> database,
                 Recovered recovered);
   [[nodiscard]] Status check_writable() const;
+  [[nodiscard]] std::unique_ptr<StagedTxn> make_stage();
+  [[nodiscard]] Result<TxnResponse> txn_by_stage(const TxnRequest& request);
 
   std::unique_ptr<Database> database_;
   PublishedView published_;
