@@ -1,0 +1,37 @@
+"""What Git remembers when the store has forgotten, and what differs between the two."""
+
+import harness
+
+
+class Memory(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.origin = self.seeded_remote({"a": "1", "b": "1"})
+        self.ask("restore", self.origin)
+
+    def test_git_remembers_what_compaction_gave_up(self):
+        self.bennu("kv", "put", "/a", "2", "--actor", "Anna <anna@example.org>")
+        old = self.ask("kv", "put", "/a", "3", "--actor", "Bob <bob@example.org>")["revision"]
+        self.ask("export")
+        newest = self.ask("kv", "put", "/b", "2")["revision"]
+        self.assert_one_line(self.bennu("kv", "compact", newest, expect=1), "export")
+        self.ask("export")
+        self.bennu("kv", "compact", newest)
+        self.assert_one_line(self.bennu("kv", "get", "/a", "--rev", old - 1, expect=1), "compacted")
+        entries = self.ask("log", "/a", "--changes")["items"]
+        told = [(entry["actor"], change["before"], change["after"])
+                for entry in entries for change in entry.get("changes", [])]
+        self.assertIn(("Anna", "1", "2"), told)
+        self.assertIn(("Bob", "2", "3"), told)
+
+    def test_drift_tells_three_groups_apart(self):
+        self.assertEqual(self.ask("drift"), {"kv": [], "git": [], "both": []})
+        self.push_files({"b": "git", "c": "git"}, self.origin)
+        self.bennu("kv", "put", "/a", "kv")
+        self.bennu("kv", "put", "/c", "kv")
+        drift = self.ask("drift", expect=2)
+        self.assertEqual(drift, {"kv": ["/a"], "git": ["/b"], "both": ["/c"]})
+
+
+if __name__ == "__main__":
+    harness.main()
