@@ -1,8 +1,8 @@
 #pragma once
 // What   A data directory: settings, the embedded store and the repository, opened and closed
 //        together.
-// Why    The only place that picks an engine and knows what lies where on disk. Use
-//        `DataDir::create` for a new one, `DataDir::open` for what is there; `link()` for sync
+// Why    The only place that picks an engine and knows what lies where on disk.
+// Use    `DataDir::create` for a new one, `DataDir::open` for what is there; `link()` for sync
 //        operations. A directory holds bennu.toml, kv/, repo.git/, and nothing else that cannot be
 //        rebuilt.
 // Errors kNotFound (kv.no_store): not a data directory; kAlreadyExists: create over something;

@@ -1,8 +1,8 @@
 #pragma once
 // What   The embedded engine's kv::Store: puts reading, writing, staging, watching and leases
 //        together.
-// Why    The contract's entry points in one place; each does its checks and hands on. Use Made by
-//        open_embedded.
+// Why    The contract's entry points in one place; each does its checks and hands on.
+// Use    Made by open_embedded.
 // Errors As kv::Store.
 // Threads Safe for all.
 // Source own design, ADR 0002.
