@@ -2,7 +2,7 @@
 // What   BENNU_CHECK: an invariant that ends the process when broken, in every build.
 // Why    A broken invariant must stop before it writes. Never for user input, which gets an Error.
 // Threads Safe for all.
-// Source own design (shape.md, "Errors").
+// Source own design (CONTRIBUTING.md).
 
 #include <string_view>
 

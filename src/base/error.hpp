@@ -6,7 +6,7 @@
 // Errors The codes are the canonical ones of gRPC
 //        (https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
 // Threads A plain value.
-// Source own design (shape.md, "Errors"); codes: gRPC status codes.
+// Source own design (CONTRIBUTING.md); codes: gRPC status codes.
 
 #include <cstdint>
 #include <string>

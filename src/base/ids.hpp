@@ -4,7 +4,7 @@
 //        does not compile.
 // Use    `Revision{5}.value`; compare with the usual operators; `next()` for the successor.
 // Threads Plain values.
-// Source own design (shape.md, "Files and names").
+// Source own design (CONTRIBUTING.md).
 
 #include <compare>
 #include <cstdint>

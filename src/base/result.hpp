@@ -5,7 +5,7 @@
 // Use    `BENNU_TRY(f());` returns f's error from the enclosing function; `BENNU_ASSIGN(auto x,
 //        g());` also takes the value.
 // Threads A plain value.
-// Source own design (shape.md, "Errors").
+// Source own design (CONTRIBUTING.md).
 
 #include <expected>
 #include <type_traits>

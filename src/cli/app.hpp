@@ -6,7 +6,7 @@
 // Errors Exit status 0: done or no difference; 2: there are differences; 1: an error, said in one
 //        line on stderr.
 // Threads One thread; SIGINT and SIGTERM request `Context::stop`.
-// Source own design: "One binary" of the system design.
+// Source own design: ARCHITECTURE.md.
 
 #include <CLI/CLI.hpp>
 #include <filesystem>

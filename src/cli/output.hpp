@@ -4,7 +4,7 @@
 // Use    Commands call `result(json, text)` exactly once; `note` and `warn` as often as they like;
 //        `progress` in loops.
 // Threads One thread; progress is safe for all.
-// Source own design: "One binary" of the system design; NO_COLOR (https://no-color.org).
+// Source own design: ARCHITECTURE.md; NO_COLOR (https://no-color.org).
 
 #include <chrono>
 #include <cstdint>

@@ -6,7 +6,7 @@
 // Errors kInvalidArgument: neither or both of --data and --repo, no actor to be found; those of
 //        DataDir::open.
 // Threads One thread.
-// Source own design: "One binary" of the system design.
+// Source own design: ARCHITECTURE.md.
 
 #include <memory>
 #include <string>

@@ -6,7 +6,7 @@
 // Units  Monotonic: time since an arbitrary point, never goes back, does not run while the machine
 //        is down. Wall: UTC, microseconds since 1970; may jump.
 // Threads Safe for all.
-// Source own design (shape.md, "env"); RFC 3339 for the text form.
+// Source own design (CONTRIBUTING.md); RFC 3339 for the text form.
 
 #include <atomic>
 #include <chrono>

@@ -36,8 +36,8 @@ enum class FieldType : std::uint8_t {
   kServiceName,  ///< kName without spaces
 };
 
-/// How a key travels between the store and Git (decision 3 of the design). Secrecy is a mark of its
-/// own.
+/// How a key travels between the store and Git (decision 3 of ARCHITECTURE.md). Secrecy is a mark
+/// of its own.
 enum class KeyClass : std::uint8_t { kDesired, kOperational, kDerived, kEphemeral };
 
 /// Who gives a field its value.

@@ -2,7 +2,7 @@
 // What   The conditions of the inventory that callers act on.
 // Why    The command line and the API choose an exit status or an HTTP status by these, never by a
 //        message.
-// Source own design (shape.md, "Errors").
+// Source own design (CONTRIBUTING.md).
 
 #include "base/error.hpp"
 

@@ -10,7 +10,7 @@
 //        they sort by time. Times inside are RFC 3339, UTC, whole seconds.
 // Errors parse_actor and parse_audit: kInvalidArgument.
 // Threads Pure functions, apart from the clock and the random source that are passed in.
-// Source own design; decision 11 of the design (the actor and the time are known).
+// Source own design; decision 11 of ARCHITECTURE.md (the actor and the time are known).
 
 #include <string>
 #include <string_view>

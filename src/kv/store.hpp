@@ -10,7 +10,7 @@
 //        Effect::kUnknown may be in the store; every other failure left it unchanged.
 // Threads Safe for all. Writes block until durable. Reads never wait for a writer.
 // Source etcd v3 API guarantees (https://etcd.io/docs/latest/learning/api_guarantees/); decision 1
-//        and 8 of system.md.
+//        and 8 of ARCHITECTURE.md.
 
 #include <chrono>
 #include <functional>

@@ -8,7 +8,7 @@
 // Errors kNotFound (kv.no_store): not a data directory; kAlreadyExists: create over something;
 //        kFailedPrecondition (kv.locked, sync.unfinished_restore); kPermissionDenied; kUnavailable.
 // Threads Create, open and destroy on one thread; what is inside follows its own rules.
-// Source own design: "One binary" of the system design.
+// Source own design: ARCHITECTURE.md.
 
 #include <filesystem>
 #include <memory>

@@ -6,7 +6,7 @@
 // Errors kFailedPrecondition: `take` is needed, or Git holds nothing to adopt; those of import and
 //        export.
 // Threads As Link.
-// Source decisions 7 and 9 of the system design.
+// Source decisions 7 and 9 of ARCHITECTURE.md.
 
 #include <cstdint>
 #include <string>

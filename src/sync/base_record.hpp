@@ -8,7 +8,7 @@
 // Units  Revisions of this store's lineage; commits as 40 hex digits.
 // Errors kDataLoss: a record that is there does not parse (the message names its key).
 // Threads Pure functions of a kv::Reader.
-// Source own design: decisions 3 and 7 of the system design; docs/formats/sync.md.
+// Source own design: decisions 3 and 7 of ARCHITECTURE.md; docs/formats/sync.md.
 
 #include <optional>
 #include <string>

@@ -5,7 +5,7 @@
 // Use    `add(tree, …)` per group; equal trees make no commit. `head()` is the newest.
 // Errors Those of the sink.
 // Threads One thread.
-// Source decision 11 of the system design; trailers in docs/formats/sync.md.
+// Source decision 11 of ARCHITECTURE.md; trailers in docs/formats/sync.md.
 
 #include <optional>
 #include <string>

@@ -8,7 +8,7 @@
 //        kDeleteBudget, kNoKey; those of store and repository. A push that fails is no error here:
 //        see `push_problem`.
 // Threads As Link.
-// Source decisions 2, 7, 9, 11 and 12 of the system design; docs/formats/sync.md.
+// Source decisions 2, 7, 9, 11 and 12 of ARCHITECTURE.md; docs/formats/sync.md.
 
 #include <cstdint>
 #include <optional>

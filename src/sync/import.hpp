@@ -8,7 +8,7 @@
 //        kDeleteBudget; kAborted: the store changed while planning; those of parsing the tree (with
 //        the path).
 // Threads As Link.
-// Source decisions 3, 6, 8 and 9 of the system design.
+// Source decisions 3, 6, 8 and 9 of ARCHITECTURE.md.
 
 #include <cstdint>
 #include <optional>

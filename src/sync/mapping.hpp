@@ -10,7 +10,7 @@
 //        tree_file.hpp).
 // Errors Named at each function; a schema's reasons in schema.hpp.
 // Threads Immutable: safe for all.
-// Source own design, docs/formats/tree.md; decisions 2 to 5 and 10 of the design.
+// Source own design, docs/formats/tree.md; decisions 2 to 5 and 10 of ARCHITECTURE.md.
 
 #include <array>
 #include <functional>

@@ -5,7 +5,7 @@
 // Units  `steps`: transactions that a direct client of the store may see.
 // Errors As examine, and of reading either side; kBothChanged.
 // Threads As Link.
-// Source decisions 8 and 9 of the system design.
+// Source decisions 8 and 9 of ARCHITECTURE.md.
 
 #include <cstdint>
 #include <optional>

@@ -1,7 +1,7 @@
 #pragma once
 // What   The conditions of the sync module that callers act on.
 // Why    A caller tells "no key for this" from "tampered" by these, never by a message.
-// Source own design (shape.md, "Errors").
+// Source own design (CONTRIBUTING.md).
 
 #include "base/error.hpp"
 

@@ -7,7 +7,7 @@
 // Errors kUnimplemented: a read at a revision; those of the repository and the mapping.
 // Threads One thread. A single key reads its own file; a range reads the whole tree once and keeps
 //         it.
-// Source own design: "One binary" of the system design (`--repo`).
+// Source own design: ARCHITECTURE.md (`--repo`).
 
 #include <filesystem>
 #include <map>

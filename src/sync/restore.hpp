@@ -9,7 +9,7 @@
 //        kDataLoss), of resolve_commit, of parsing the tree; kCancelled. The store is unusable
 //        then; the caller removes it.
 // Threads One thread; uses all cores inside.
-// Source decisions 2, 4 and 10 of the system design; docs/operations/recovery.md.
+// Source decisions 2, 4 and 10 of ARCHITECTURE.md; docs/operations/recovery.md.
 
 #include <cstdint>
 #include <string>

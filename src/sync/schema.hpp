@@ -9,7 +9,7 @@
 //        what to do`; kFailedPrecondition (kUnknownFormat) for a version that this binary does not
 //        know.
 // Threads Plain values.
-// Source own design, docs/formats/schema.md; decisions 3 to 5 of the design.
+// Source own design, docs/formats/schema.md; decisions 3 to 5 of ARCHITECTURE.md.
 
 #include <cstdint>
 #include <map>

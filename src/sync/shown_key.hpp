@@ -5,7 +5,7 @@
 //        give it away.
 // Use    `shown_key(mapping, key)` wherever a key leaves the store other than as data.
 // Threads Pure function.
-// Source decision 10 of the system design.
+// Source decision 10 of ARCHITECTURE.md.
 
 #include <string>
 #include <string_view>

@@ -8,7 +8,7 @@
 // Errors kFailedPrecondition: kRewound, kBaseRewritten; kUnavailable (the store or repository
 //        itself). A remote that does not answer is no error: `remote_problem` says why.
 // Threads As Link.
-// Source own design: decisions 7 and 9 of the system design.
+// Source own design: decisions 7 and 9 of ARCHITECTURE.md.
 
 #include <optional>
 #include <string>

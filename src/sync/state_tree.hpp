@@ -9,7 +9,7 @@
 // Errors Those of the mapping (kBadSchema, kNoKey, kNotARecipient, …), the store and the
 //        repository; kCancelled.
 // Threads One thread; work inside uses all cores.
-// Source decision 2 of the system design: tree = canonical(state, key ring).
+// Source decision 2 of ARCHITECTURE.md: tree = canonical(state, key ring).
 
 #include <functional>
 #include <string_view>

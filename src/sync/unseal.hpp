@@ -6,7 +6,7 @@
 // Errors kPermissionDenied (kNotARecipient), kFailedPrecondition (kNoKey: no identity file),
 //        kDataLoss (kTampered).
 // Threads As Link. Goes over all documents once; one transaction.
-// Source decision 10 of the system design; docs/formats/sealed.md.
+// Source decision 10 of ARCHITECTURE.md; docs/formats/sealed.md.
 
 #include <cstdint>
 

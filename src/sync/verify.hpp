@@ -4,7 +4,7 @@
 // Use    `verify(link)` rebuilds the whole tree; `drift(link, fetch)` costs what changed.
 // Errors Those of examine and of the mapping.
 // Threads As Link.
-// Source decision 2 of the system design.
+// Source decision 2 of ARCHITECTURE.md.
 
 #include <string>
 #include <vector>

@@ -5,7 +5,7 @@
 // Use    `read_window(link, state, mapping, now)`; the exporter builds the groups in order.
 // Errors Those of the store.
 // Threads As Link.
-// Source decision 11 of the system design.
+// Source decision 11 of ARCHITECTURE.md.
 
 #include <optional>
 #include <set>

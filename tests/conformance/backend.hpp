@@ -6,8 +6,8 @@
 //        `fresh()` a new one.
 // Errors shared, fresh: why the backend cannot run here; the tests are then skipped with that text.
 // Threads Main thread only (see EtcdProcess).
-// Source shape.md ("Conformance"); the traits of etcd are those of 3.4.23, Debian 12's, with the
-//        fix's number.
+// Source own design (tests/conformance/README.md); the traits of etcd are those of 3.4.23, Debian
+//        12's, with the fix's number.
 
 #include <cstdint>
 #include <functional>

@@ -6,7 +6,7 @@
 //        Keys are few, so that steps meet; values are short. Lease ids are 1 to 4; 4 is never
 //        granted.
 // Threads Pure functions.
-// Source own design (shape.md, "Conformance").
+// Source own design (tests/conformance/README.md).
 
 #include <cstdint>
 #include <string>

@@ -9,7 +9,7 @@
 // Units  Revisions count from the script's beginning, as in the script.
 // Errors An answer that never comes ends the run with a line that says so.
 // Threads One thread.
-// Source own design (shape.md, "Conformance").
+// Source own design (tests/conformance/README.md).
 
 #include <functional>
 #include <string>

@@ -7,7 +7,7 @@
 // Units  Spills over `spill_changes` changes or kSpillBytes.
 // Errors As kv::StagedTxn, and kResourceExhausted (kNoSpace): nothing is left behind.
 // Threads One thread. The store must outlive it.
-// Source decision 8 of the design; ADR 0002.
+// Source decision 8 of ARCHITECTURE.md; ADR 0002.
 
 #include <functional>
 #include <map>

@@ -6,7 +6,7 @@
 // Errors kAborted (kStageConflict); kInvalidArgument (kDuplicateKey: `extra` names a staged key).
 //        Effect kUnknown only if writing the commit record failed.
 // Threads One thread.
-// Source decision 8 of the design; ADR 0002.
+// Source decision 8 of ARCHITECTURE.md; ADR 0002.
 
 #include <functional>
 #include <set>
