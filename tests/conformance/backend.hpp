@@ -24,6 +24,8 @@ namespace bennu::conformance {
 struct Traits {
   bool bounds_keys = true;     ///< at limits::kMaxKeyBytes; etcd bounds the whole request only
   std::int64_t min_ttl_s = 0;  ///< a shorter TTL is raised to this
+  /// Of one revision, but for staged commits: there it is the engine's own order.
+  bool events_in_request_order = true;
   bool progress_follows_events = true;        ///< etcd before 3.4.25 may overtake (etcd#15220)
   bool keeps_tombstone_at_compaction = true;  ///< etcd before 3.4.36 drops it (etcd#19179)
 };

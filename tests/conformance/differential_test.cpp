@@ -33,8 +33,9 @@ struct Difference {
 /// What differs first between the engines' answers to the script, if anything.
 std::optional<std::string> difference(const Engine& one, const Engine& other,
                                       const Script& script) {
-  const auto a = transcript(one, script);
-  const auto b = transcript(other, script);
+  const bool sort_events = !one.in_request_order || !other.in_request_order;
+  const auto a = transcript(one, script, sort_events);
+  const auto b = transcript(other, script, sort_events);
   for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
     const std::string left = i < a.size() ? a[i] : "(nothing)";
     const std::string right = i < b.size() ? b[i] : "(nothing)";
@@ -96,6 +97,7 @@ class DifferentialTest : public testing::Test {
       }
       engines_.push_back(engine_of(**opened));
       engines_.back().reopen = [open = *opened] { value_of(open->reopen()); };
+      engines_.back().in_request_order = backend.traits.events_in_request_order;
     }
     if (engines_.size() < 2) GTEST_SKIP() << "there is one engine only";
     engines_.back().reopen = [] {};  // what was answered is what it is judged by

@@ -29,7 +29,7 @@ T needed(Result<T> result) {
 
 class Session {
  public:
-  explicit Session(const Engine& engine) : engine_(engine) {}
+  Session(const Engine& engine, bool sort_events) : engine_(engine), sort_events_(sort_events) {}
 
   std::vector<std::string> run(const Script& script) {
     begin();
@@ -342,7 +342,8 @@ class Session {
   void sort_stages(std::vector<kv::Event>& events) const {
     std::ranges::stable_sort(events, [&](const kv::Event& a, const kv::Event& b) {
       if (a.kv.mod_revision != b.kv.mod_revision) return a.kv.mod_revision < b.kv.mod_revision;
-      return stages_.contains(a.kv.mod_revision) && a.kv.key < b.kv.key;
+      const bool any_order = sort_events_ || stages_.contains(a.kv.mod_revision);
+      return any_order && a.kv.key < b.kv.key;
     });
   }
 
@@ -385,6 +386,7 @@ class Session {
   kv::Store& store() const { return engine_.store(); }
 
   const Engine& engine_;
+  const bool sort_events_;
   Revision base_;
   Revision compacted_;
   std::unique_ptr<kv::WatchStream> stream_;
@@ -396,9 +398,9 @@ class Session {
 
 }  // namespace
 
-std::vector<std::string> transcript(const Engine& engine, const Script& script) {
+std::vector<std::string> transcript(const Engine& engine, const Script& script, bool sort_events) {
   try {
-    return Session(engine).run(script);
+    return Session(engine, sort_events).run(script);
   } catch (const std::exception& error) {
     return {error.what()};
   }

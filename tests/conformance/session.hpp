@@ -23,8 +23,11 @@ namespace bennu::conformance {
 struct Engine {
   std::function<kv::Store&()> store;  ///< asked again after each reopen
   std::function<void()> reopen;       ///< may do nothing
+  bool in_request_order = true;       ///< Traits::events_in_request_order
 };
 
-[[nodiscard]] std::vector<std::string> transcript(const Engine& engine, const Script& script);
+/// With `sort_events`, the events of a revision stand in key order, for engines that do so.
+[[nodiscard]] std::vector<std::string> transcript(const Engine& engine, const Script& script,
+                                                  bool sort_events);
 
 }  // namespace bennu::conformance
