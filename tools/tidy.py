@@ -111,6 +111,9 @@ def check_table(tree):
         visit(module, [])
         errors += [f"tools/arrows.toml: {module} may include {other}, which is no module"
                    for other in others if other not in tree.modules]
+    used = {tree.module_of(name) for name in tree.files if name.endswith(CODE)}
+    errors += [f"tools/arrows.toml: {module} has no code; take its line out"
+               for module in tree.modules if module not in used]
     for name in tree.files:
         if name.startswith("src/") and name.endswith(CODE):
             if tree.module_of(name) not in tree.modules:

@@ -74,6 +74,8 @@ class Rules(unittest.TestCase):
         cycle = ARROWS.replace("base = []", 'base = ["kv"]')
         self.assertTrue(any("cycle" in e for e in self.errors({"tools/arrows.toml": cycle})))
         self.catches({"src/other/o.cpp": "int x;\n"}, "no module")
+        more = ARROWS.replace("base = []", 'base = []\ngone = ["base"]')
+        self.catches({"tools/arrows.toml": more}, "gone has no code")
 
     def test_long_functions_and_files_are_caught(self):
         body = "  f();\n" * 80
