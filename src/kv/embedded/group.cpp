@@ -218,16 +218,14 @@ void Group::seal() {
 
 void Group::finish(Status outcome) {
   outcome_ = std::move(outcome);
-  turn_.store(1, std::memory_order_release);
-  turn_.notify_one();
-  done_.store(1, std::memory_order_release);
-  done_.notify_all();
+  turn_.open();
+  done_.open();
 }
 
-void Group::wait_for_turn() const { turn_.wait(0, std::memory_order_acquire); }
+void Group::wait_for_turn() const { turn_.wait(); }
 
 const Status& Group::wait() const {
-  done_.wait(0, std::memory_order_acquire);
+  done_.wait();
   return outcome_;
 }
 

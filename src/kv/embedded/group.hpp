@@ -9,13 +9,13 @@
 
 #include <rocksdb/write_batch.h>
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
 #include "kv/embedded/evaluation.hpp"
+#include "kv/embedded/gate.hpp"
 #include "kv/embedded/view.hpp"
 #include "kv/embedded/watch_hub.hpp"
 
@@ -83,8 +83,8 @@ class Group {
   rocksdb::WriteBatch batch_;
   std::string log_;
   Status outcome_;
-  std::atomic<std::uint32_t> done_{0};
-  std::atomic<std::uint32_t> turn_{0};
+  Gate done_;
+  Gate turn_;
 };
 
 }  // namespace bennu::kv::embedded

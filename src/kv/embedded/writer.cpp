@@ -3,7 +3,6 @@
 #include "kv/reasons.hpp"
 
 namespace bennu::kv::embedded {
-
 Writer::Writer(const Database& database, PublishedView& published, Hooks hooks)
     : database_(database), published_(published), hooks_(std::move(hooks)) {}
 
