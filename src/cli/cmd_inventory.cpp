@@ -337,7 +337,7 @@ void add_verb(Registry& registry, CLI::App& group, const KindInfo& info, const s
     const bool two = info.kind == Kind::kLink || info.kind == Kind::kDevice;
     command
         ->add_option(
-            info.kind == Kind::kLink     ? "ENTRY CORE"
+            info.kind == Kind::kLink     ? "NODES"  // CLI11 2.4 takes no name with a space
             : info.kind == Kind::kDevice ? "DEVICE"
                                          : "NAME",
             given->words,
