@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <map>
 
+#include "env/clock.hpp"
 #include "env/temp_dir.hpp"
 #include "kv/embedded/engine.hpp"
 #include "kv/reasons.hpp"
@@ -254,6 +256,48 @@ TEST_F(Damage, AFullDiskLosesNothingAcknowledged) {
   ASSERT_TRUE(found) << found.error().message;
   // The one whose effect was unknown may be there.
   EXPECT_TRUE(*found == acknowledged || *found == acknowledged + 1) << *found;
+}
+
+// Needs a file system of some 60 MB that it may fill, named by BENNU_SMALL_DISK.
+TEST(FullDisk, IsWrittenOnOnceThereIsRoomAgain) {
+  const char* const disk = std::getenv("BENNU_SMALL_DISK");
+  if (disk == nullptr) GTEST_SKIP() << "BENNU_SMALL_DISK names no small file system";
+  const fs::path path = fs::path(disk) / "kv";
+  fs::remove_all(path);
+  auto store = open_at(path);
+  ASSERT_TRUE(store) << store.error().message;
+  const fs::path filler = fs::path(disk) / "filler";
+  write_file(filler, std::string(20 << 20, 'f'));
+  int acknowledged = 0;
+  Result<PutResponse> done = PutResponse{};
+  for (; acknowledged < 100'000; ++acknowledged) {
+    done = (*store)->put(
+        {.key = fmt::format("k{:06}", acknowledged), .value = std::string(4000, 'v')});
+    if (!done) break;
+  }
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().reason, reason::kNoSpace) << done.error().message;
+  const auto still = (*store)->put({.key = "still", .value = std::string(100'000, 'v')});
+  ASSERT_FALSE(still);
+  fs::remove(filler);
+  // RocksDB looks for room every few seconds.
+  const auto put = [&] { return (*store)->put({.key = "healed", .value = "v"}); };
+  const auto give_up = env::system_clock().monotonic() + std::chrono::seconds{30};
+  auto healed = put();
+  while (!healed && env::system_clock().monotonic() < give_up) healed = put();
+  ASSERT_TRUE(healed) << healed.error().message;
+  EXPECT_EQ(healed->revision.value, acknowledged + 2) << "what failed is not there";
+  for (int round = 0; round < 2; ++round) {
+    const auto found = (*store)->range({.range = all_keys(), .count_only = true});
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->count, acknowledged + 1);
+    EXPECT_EQ(found->revision, healed->revision);
+    store->reset();
+    store = open_at(path);
+    ASSERT_TRUE(store) << store.error().message;
+  }
+  store->reset();
+  fs::remove_all(path);
 }
 
 TEST_F(Damage, AFullDiskStopsAStageAndLeavesNothing) {

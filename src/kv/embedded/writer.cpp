@@ -104,16 +104,20 @@ void Writer::conclude(Group& group, const Status& outcome) {
   if (outcome) {
     publish(group);
   } else if (!failed_) {
-    failed_ = make_error(outcome.error().code,
-                         "the store refuses writes until it is opened again, because what an "
-                         "earlier one left is unknown: " +
-                             outcome.error().message,
-                         outcome.error().reason);
+    const bool full = outcome.error().reason == reason::kNoSpace;
+    failed_ = make_error(
+        outcome.error().code,
+        std::string(full ? "the store takes no writes until the disk has room"
+                         : "the store takes no writes until it is opened again, because what an "
+                           "earlier one left is unknown") +
+            ": " + outcome.error().message,
+        outcome.error().reason);
   }
 }
 
-// After a full disk RocksDB can go on: it writes what it holds in memory to tables and starts a new
-// log, so that the failed write is known not to have happened. Any other failure needs a reopening.
+// After a full disk RocksDB goes on by itself within seconds of there being room: it writes what it
+// holds in memory to tables and starts a new log, so that the failed write is known not to have
+// happened. Until then Resume says Busy. Any other failure needs a reopening.
 bool Writer::recover() {
   if (failed_->reason != reason::kNoSpace || open_ || in_flight_ || exclusive_) return false;
   const auto status = database_.db().Resume();
