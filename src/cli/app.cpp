@@ -13,8 +13,9 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
   app.add_option("--data", options.data, "The data directory")
       ->envname("BENNU_DATA")
       ->type_name("DIR");
-  app.add_option("--repo", options.repo,
-                 "Read a plain clone of the repository instead of a data directory")
+  app.add_option(
+         "--repo", options.repo,
+         "Read a plain clone of the repository, optionally @COMMIT, instead of a data directory")
       ->type_name("CLONE");
   app.add_option("--actor", options.actor,
                  "Who makes the change (default: git's user.name and user.email)")

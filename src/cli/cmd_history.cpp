@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
+#include <set>
+#include <unordered_set>
 
 #include "base/bytes.hpp"
 #include "cli/app.hpp"
@@ -22,24 +25,72 @@ struct LogOptions {
   bool changes = false;
 };
 
-// The file or folder that a key, entity or prefix stands for. A name without a leading slash may be
-// a path of the tree as `git log` takes it.
-Result<std::string> path_of(const git::Repository& repository, const git::ObjectId& tree,
-                            const sync::Mapping& mapping, const std::string& key) {
-  if (key.empty()) return std::string();
+// The files and folders of the tree that a key, entity or prefix may stand for: an entity is its
+// document and what is below it. A name without a leading slash may be a path as git takes it.
+Result<std::set<std::string>> paths_of(const sync::Mapping& mapping, const std::string& key) {
   std::string trimmed = key;
-  if (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
-  if (trimmed.front() != '/') {
-    for (const std::string& path : {trimmed, trimmed + ".json"}) {
-      BENNU_ASSIGN(const auto entry, repository.find_path(tree, path));
-      if (entry) return path;
+  while (!trimmed.empty() && trimmed.back() == '/') trimmed.pop_back();
+  const std::string& root = mapping.schema().root;  // `/net/`: documents stand at the tree's root
+  if (trimmed.empty() || trimmed + "/" == root) return std::set<std::string>{""};
+  std::set<std::string> paths;
+  const auto add = [&](const std::string& below_root) -> Status {
+    for (const std::string& candidate : {below_root, below_root + "/status"}) {
+      BENNU_ASSIGN(const auto file, mapping.file_of(candidate));
+      if (file.path.empty()) continue;
+      if (candidate == below_root || file.kind == sync::FileKind::kDocument)
+        paths.insert(file.path);
+      const std::size_t suffix = file.path.rfind(".json");
+      if (file.kind == sync::FileKind::kDocument && suffix != std::string::npos) {
+        paths.insert(file.path.substr(0, suffix));
+      }
     }
+    return {};
+  };
+  if (trimmed.front() != '/') {
+    paths.insert(trimmed);
+    paths.insert(trimmed + ".json");
+    BENNU_TRY(add(root + trimmed));
+    return paths;
   }
-  BENNU_ASSIGN(const auto file, mapping.file_of(trimmed));
-  if (file.kind == sync::FileKind::kDocument) return file.path;
-  // `/net/users/1` is an entity: its document is where any of its fields is.
-  BENNU_ASSIGN(const auto field, mapping.file_of(trimmed + "/status"));
-  return field.kind == sync::FileKind::kDocument ? field.path : file.path;
+  BENNU_TRY(add(trimmed));
+  if (root != "/" && trimmed.starts_with(root)) {
+    BENNU_ASSIGN(const auto file, mapping.file_of("/" + trimmed.substr(root.size())));
+    paths.insert(file.path);
+  }
+  return paths;
+}
+
+// Commits that touch any of the paths, newest first.
+Status each_commit(const git::Repository& repository, const git::ObjectId& head,
+                   const std::set<std::string>& paths, std::size_t limit,
+                   const git::LogVisitor& visit) {
+  if (paths.size() == 1) {
+    return git::log(repository, head, {.path = *paths.begin(), .limit = limit}, visit);
+  }
+  std::unordered_set<git::ObjectId> touched;
+  for (const std::string& path : paths) {
+    BENNU_TRY(git::log(repository, head, {.path = path}, [&](const git::LogEntry& entry) {
+      touched.insert(entry.id);
+      return Result<git::Walk>(git::Walk::kContinue);
+    }));
+  }
+  std::size_t found = 0;
+  return git::log(repository, head, {}, [&](const git::LogEntry& entry) -> Result<git::Walk> {
+    if (!touched.contains(entry.id)) return git::Walk::kContinue;
+    BENNU_TRY(visit(entry));
+    return ++found == limit ? git::Walk::kStop : git::Walk::kContinue;
+  });
+}
+
+// A shallow clone ends where it was cut, which is no damage.
+Error explain(const git::Repository& repository, Error error) {
+  std::error_code ignored;
+  if (std::filesystem::exists(repository.path() / "shallow", ignored)) {
+    error.message = fmt::format(
+        "{} is a shallow clone and has no more history: run `git fetch --unshallow` in it",
+        repository.path().string());
+  }
+  return error;
 }
 
 std::string_view actor_text(const git::Signature& author) { return author.name; }
@@ -68,7 +119,7 @@ Result<int> log(const Context& context, const LogOptions& options) {
   BENNU_ASSIGN(const auto commit, session.repository().read_commit(head));
   BENNU_ASSIGN(const auto mapping,
                sync::mapping_of_tree(session.repository(), commit.tree, session.identity()));
-  BENNU_ASSIGN(const auto path, path_of(session.repository(), commit.tree, mapping, options.key));
+  BENNU_ASSIGN(const auto paths, paths_of(mapping, options.key));
   json items = json::array();
   std::string text;
   const auto add = [&](const git::LogEntry& entry) -> Result<git::Walk> {
@@ -91,7 +142,8 @@ Result<int> log(const Context& context, const LogOptions& options) {
     items.push_back(std::move(item));
     return git::Walk::kContinue;
   };
-  BENNU_TRY(git::log(session.repository(), head, {.path = path, .limit = options.limit}, add));
+  const auto done = each_commit(session.repository(), head, paths, options.limit, add);
+  if (!done) return explain(session.repository(), done.error());
   if (items.empty()) text = fmt::format("no commit touches {}\n", printable(options.key));
   context.out.result({{"items", items}}, text);
   return kExitDone;

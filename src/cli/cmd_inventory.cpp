@@ -319,7 +319,14 @@ std::string example(const KindInfo& info, std::string_view verb) {
       {"node", "203.0.113.7"},
       {"cell", "west.example.org"},
       {"link", "198.51.100.1 203.0.113.7"}};
-  const std::string rest = verb == "add"    ? kAdd.find(info.name)->second
+  static const std::map<std::string, std::string, std::less<>> kSet = {
+      {"user", "anna --email anna@example.org"},
+      {"device", "--user anna phone --expires 2027-01-01T00:00:00Z"},
+      {"node", "203.0.113.7 --location Berlin"},
+      {"cell", "west.example.org"},
+      {"link", "198.51.100.1 203.0.113.7 --client-service-name svc-1"}};
+  const std::string rest = verb == "set"    ? kSet.find(info.name)->second
+                           : verb == "add"  ? kAdd.find(info.name)->second
                            : verb == "list" ? std::string("-o json")
                                             : kOne.find(info.name)->second;
   return fmt::format("bennu {} {} {} --data net", info.name, verb, rest);

@@ -36,22 +36,6 @@ Result<int> different_if_both_changed(const Context& context, const Error& error
   return kExitDifferent;
 }
 
-// `URL@REVISION`; an `@` that belongs to the URL (ssh users, hosts) is told by what follows it.
-std::pair<std::string, std::string> split_url(const std::string& text) {
-  std::error_code ignored;
-  if (std::filesystem::exists(text, ignored)) return {text, ""};
-  const auto at = text.rfind('@');
-  if (at == std::string::npos || at == 0) return {text, ""};
-  const std::string revision = text.substr(at + 1);
-  const std::string url = text.substr(0, at);
-  const bool is_host = revision.find(':') != std::string::npos;
-  const bool inside_authority =
-      url.ends_with("://") || (url.find("://") != std::string::npos &&
-                               url.find('/', url.find("://") + 3) == std::string::npos);
-  if (is_host || inside_authority || revision.empty()) return {text, ""};
-  return {url, revision};
-}
-
 // A path stays right when the working directory changes.
 std::string stable_url(const std::string& url) {
   std::error_code error;
@@ -91,7 +75,7 @@ std::string restore_text(const Output& out, const sync::RestoreReport& report, d
 
 Result<int> restore(const Context& context, const RestoreOptions& options) {
   const auto start = env::system_clock().monotonic();
-  const auto [url, revision] = split_url(options.url);
+  const auto [url, revision] = split_revision(options.url);
   config::Settings settings{.remote_url = stable_url(url), .branch = options.branch};
   BENNU_ASSIGN(auto directory, node::DataDir::create(context.options.data, settings));
   sync::Link link = directory.link(context.options.identity, context.stop, progress_of(context));
@@ -187,7 +171,7 @@ struct ImportFlags {
 
 Result<int> import_folder(const Context& context, const ImportFlags& flags) {
   BENNU_ASSIGN(auto session, WriteSession::open(context));
-  const auto [url, revision] = split_url(flags.url);
+  const auto [url, revision] = split_revision(flags.url);
   BENNU_ASSIGN(auto audit, session.audit_put(
                                "import", fmt::format("import {} from {}",
                                                      flags.path.empty() ? "everything" : flags.path,

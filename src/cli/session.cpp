@@ -16,6 +16,18 @@ std::string git_config(const std::string& name) {
   return value;
 }
 
+// The clone that a folder belongs to, as git itself finds it.
+Result<git::Repository> open_clone(const std::filesystem::path& path) {
+  auto opened = git::Repository::open(path);
+  std::error_code error;
+  std::filesystem::path folder = std::filesystem::absolute(path, error);
+  while (!opened && !error && folder.has_relative_path()) {
+    folder = folder.parent_path();
+    if (std::filesystem::exists(folder / ".git", error)) return git::Repository::open(folder);
+  }
+  return opened;
+}
+
 }  // namespace
 
 Result<kv::Actor> actor_of(const Context& context) {
@@ -36,6 +48,22 @@ sync::Progress progress_of(const Context& context) {
   };
 }
 
+std::pair<std::string, std::string> split_revision(const std::string& text) {
+  std::error_code ignored;
+  const auto at = text.rfind('@');
+  if (at == std::string::npos || at == 0 || std::filesystem::exists(text, ignored))
+    return {text, ""};
+  const std::string revision = text.substr(at + 1);
+  const std::string url = text.substr(0, at);
+  // An `@` before a host belongs to the address.
+  const auto scheme = url.find("://");
+  const bool is_host = revision.find(':') != std::string::npos;
+  const bool inside_authority =
+      scheme != std::string::npos && url.find('/', scheme + 3) == std::string::npos;
+  if (is_host || inside_authority || revision.empty()) return {text, ""};
+  return {url, revision};
+}
+
 Result<ReadSession> ReadSession::open(const Context& context) {
   ReadSession session;
   session.identity_ = context.options.identity;
@@ -48,9 +76,11 @@ Result<ReadSession> ReadSession::open(const Context& context) {
   if (!context.options.data.empty()) {
     return make_error(Code::kInvalidArgument, "give either --data or --repo, not both");
   }
-  BENNU_ASSIGN(auto repository, git::Repository::open(context.options.repo));
+  const auto [path, revision] = split_revision(context.options.repo.string());
+  BENNU_ASSIGN(auto repository, open_clone(path));
   session.repository_ = std::make_unique<git::Repository>(std::move(repository));
-  BENNU_ASSIGN(const auto head, session.repository_->resolve_commit("HEAD"));
+  session.revision_ = revision;
+  BENNU_ASSIGN(const auto head, session.head());
   BENNU_ASSIGN(session.clone_,
                sync::RepoReader::open(*session.repository_, head, context.options.identity));
   return session;
@@ -67,7 +97,13 @@ git::Repository& ReadSession::repository() {
   return repository_ ? *repository_ : directory_->repository();
 }
 
-Result<git::ObjectId> ReadSession::head() { return repository().resolve_commit("HEAD"); }
+Result<git::ObjectId> ReadSession::head() {
+  if (!revision_.empty()) return repository().resolve_commit(revision_);
+  BENNU_ASSIGN(const auto head, repository().find_ref("HEAD"));
+  if (head) return *head;
+  return make_error(Code::kNotFound,
+                    fmt::format("{} has no commit yet", repository().path().string()));
+}
 
 WriteSession::WriteSession(const Context& context, std::unique_ptr<node::DataDir> directory)
     : context_(&context), directory_(std::move(directory)) {}

@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "cli/app.hpp"
 #include "kv/audit.hpp"
@@ -34,6 +35,7 @@ class ReadSession {
 
  private:
   std::filesystem::path identity_;
+  std::string revision_;  ///< of a clone; empty: its HEAD
   std::unique_ptr<node::DataDir> directory_;
   std::unique_ptr<git::Repository> repository_;
   std::unique_ptr<sync::RepoReader> clone_;
@@ -56,6 +58,8 @@ class WriteSession {
   std::unique_ptr<node::DataDir> directory_;
 };
 
+/// `PLACE@REVISION` in two; an `@` that belongs to an address is told by what follows it.
+[[nodiscard]] std::pair<std::string, std::string> split_revision(const std::string& text);
 /// The actor of a command, without opening anything.
 [[nodiscard]] Result<kv::Actor> actor_of(const Context& context);
 [[nodiscard]] sync::Progress progress_of(const Context& context);

@@ -70,12 +70,24 @@ Status move_objects(const fs::path& from, const fs::path& to) {
   std::set<fs::path> folders = {to / "pack"};
   packs.insert(packs.end(), others.begin(), others.end());
   for (const auto& relative : packs) {
+    // A hard link into a repository of somebody else's may not be on disk yet.
+    BENNU_ASSIGN(const File file, open_file(from / relative));
+    BENNU_TRY(sync_file(file, from / relative));
     const fs::path folder = (to / relative).parent_path();
     if (folders.insert(folder).second) fs::create_directories(folder, error);
     BENNU_TRY(move_file(from / relative, to / relative));
   }
   for (const auto& folder : folders) BENNU_TRY(sync_folder(folder));
   return sync_folder(to);
+}
+
+bool has_loose_objects(const fs::path& objects) {
+  std::error_code ignored;
+  for (fs::directory_iterator it(objects, ignored), end; !ignored && it != end;
+       it.increment(ignored)) {
+    if (it->path().filename().string().size() == 2) return true;
+  }
+  return false;
 }
 
 Status make_refs(Repository& repository, const Repository& clone, std::string_view from,
@@ -110,6 +122,10 @@ Result<FetchResult> first_fetch(Repository& repository, const std::string& addre
   BENNU_ASSIGN(const auto head, clone.find_ref("HEAD"));
   choose_default_branch(result, head);
 
+  if (has_loose_objects(scratch.path() / "objects")) {
+    BENNU_ASSIGN(const auto packed, run_git(scratch.path(), {"repack", "-d", "-q"}, options));
+    if (packed.status != 0) return git_error(context, packed.error_output);
+  }
   BENNU_TRY(move_objects(scratch.path() / "objects", repository.path() / "objects"));
   BENNU_TRY(make_refs(repository, clone, "refs/tags/", "refs/tags/"));
   BENNU_TRY(make_refs(repository, clone, "refs/heads/", "refs/remotes/origin/"));

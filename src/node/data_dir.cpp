@@ -48,6 +48,9 @@ Status prepare(const fs::path& path) {
   }
   fs::create_directories(path, error);
   if (error) return file_error("make the folder", path, error);
+  // Values lie here in clear: nobody else on this machine may read them.
+  fs::permissions(path, fs::perms::owner_all, error);
+  if (error) return file_error("close the folder to others:", path, error);
   if (fs::exists(path / kUnfinishedMarker, error)) {
     fs::remove_all(path / kStoreFolder, error);
     if (!error) fs::remove_all(path / kRepositoryFolder, error);

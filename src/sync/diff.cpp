@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "kv/reasons.hpp"
 #include "sync/shown_key.hpp"
 #include "sync/state_tree.hpp"
 #include "sync/tree_keys.hpp"
@@ -33,6 +34,13 @@ Result<Side> parse_side(const git::Repository& repository, std::string_view text
   return Side{.commit = commit};
 }
 
+// A prefix without a leading slash is meant as below the schema's root: `users/7` is
+// `/net/users/7`.
+std::string full_prefix(const Mapping& mapping, std::string_view prefix) {
+  if (prefix.empty() || prefix.front() == '/') return std::string(prefix);
+  return mapping.schema().root + std::string(prefix);
+}
+
 std::vector<PlannedChange> changes_of(const Mapping& mapping, const KeyValues& before,
                                       const KeyValues& after, std::string_view prefix) {
   std::set<std::string_view> keys;
@@ -56,6 +64,19 @@ std::vector<PlannedChange> changes_of(const Mapping& mapping, const KeyValues& b
   return changes;
 }
 
+// What a revision that cannot be read means to a person.
+Error explain(const Link& link, Revision revision, Error error) {
+  const auto now = link.store.range({.range = kv::prefix_range(kLocalPrefix), .count_only = true});
+  if (now && error.reason == kv::reason::kFutureRevision) {
+    error.message = fmt::format("there is no revision @{} yet: the newest is @{}", revision.value,
+                                now->revision.value);
+  } else if (error.reason == kv::reason::kCompacted) {
+    error.message = fmt::format("revision @{} is compacted; name a commit (`bennu log`) instead",
+                                revision.value);
+  }
+  return error;
+}
+
 Result<KeyValues> read_side(const Link& link, const Side& side, std::string_view prefix) {
   KeyValues keys;
   if (side.commit) {
@@ -68,7 +89,9 @@ Result<KeyValues> read_side(const Link& link, const Side& side, std::string_view
                          }));
     return keys;
   }
-  BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, side.revision, link.identity));
+  auto mapping_then = mapping_of_state(link.store, side.revision, link.identity);
+  if (!mapping_then) return explain(link, side.revision, std::move(mapping_then).error());
+  const Mapping& mapping = *mapping_then;
   BENNU_TRY(
       link.store.scan(kv::prefix_range(prefix), side.revision, [&](kv::KeyValue& kv) -> Status {
         if (kv.lease.value == 0 && Mapping::is_in_tree(mapping.classify(kv.key).key_class)) {
@@ -107,7 +130,8 @@ Result<std::vector<PlannedChange>> diff_commits(const git::Repository& repositor
   ChangedKeys changed;
   BENNU_TRY(diff_keys(repository, {}, old_side.mapping, new_side.mapping, old_side.tree,
                       new_side.tree, changed));
-  return changes_of(new_side.mapping, changed.before, changed.after, prefix);
+  return changes_of(new_side.mapping, changed.before, changed.after,
+                    full_prefix(new_side.mapping, prefix));
 }
 
 Result<std::vector<PlannedChange>> diff(const Link& link, std::string_view before,
@@ -117,9 +141,10 @@ Result<std::vector<PlannedChange>> diff(const Link& link, std::string_view befor
   if (old_side.commit && new_side.commit)
     return diff_commits(link.repository, link.identity, before, after, prefix);
   BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, {}, link.identity));
-  BENNU_ASSIGN(const auto old_keys, read_side(link, old_side, prefix));
-  BENNU_ASSIGN(const auto new_keys, read_side(link, new_side, prefix));
-  return changes_of(mapping, old_keys, new_keys, prefix);
+  const std::string full = full_prefix(mapping, prefix);
+  BENNU_ASSIGN(const auto old_keys, read_side(link, old_side, full));
+  BENNU_ASSIGN(const auto new_keys, read_side(link, new_side, full));
+  return changes_of(mapping, old_keys, new_keys, full);
 }
 
 }  // namespace bennu::sync
