@@ -4,7 +4,10 @@
 #include <signal.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <thread>
+
+#include "base/bytes.hpp"
 
 namespace bennu::cli {
 namespace {
@@ -60,6 +63,15 @@ class SignalGuard {
   std::jthread waiter_;
 };
 
+// An identity that was named must be there, but for the verbs that make it; a default one need not.
+Status check_identity(const CLI::App& app, const GlobalOptions& options) {
+  std::error_code ignored;
+  const bool made_here = app.got_subcommand("secret") || app.got_subcommand("init");
+  if (options.identity.empty() || made_here) return {};
+  if (std::filesystem::exists(options.identity, ignored)) return {};
+  return make_error(Code::kNotFound, fmt::format("there is no identity file {}", options.identity));
+}
+
 int parse_and_run(CLI::App& app, Registry& registry, const GlobalOptions& options, int argc,
                   char** argv) {
   try {
@@ -74,7 +86,8 @@ int parse_and_run(CLI::App& app, Registry& registry, const GlobalOptions& option
   const Output out(options.output == "json" ? Format::kJson : Format::kText);
   const SignalGuard signals;
   const Context context{.options = options, .out = out, .stop = signals.token()};
-  const auto status = registry.chosen()(context);
+  const auto checked = check_identity(app, options);
+  const auto status = checked ? registry.chosen()(context) : Result<int>(checked.error());
   out.end_progress();
   if (!status) {
     out.error(status.error());

@@ -307,28 +307,28 @@ Result<int> client_config(const Context& context, const ConfigOptions& options) 
 }
 
 std::string example(const KindInfo& info, std::string_view verb) {
-  static const std::map<std::string, std::string, std::less<>> kAdd = {
+  static const std::map<std::string, std::string, std::less<>> adding = {
       {"user", "anna --core-node 203.0.113.7"},
       {"device", "--user anna --name phone"},
       {"node", "203.0.113.7 --role core --cell west.example.org"},
       {"cell", "west.example.org"},
       {"link", "198.51.100.1 203.0.113.7"}};
-  static const std::map<std::string, std::string, std::less<>> kOne = {
+  static const std::map<std::string, std::string, std::less<>> naming = {
       {"user", "anna"},
       {"device", "--user anna phone"},
       {"node", "203.0.113.7"},
       {"cell", "west.example.org"},
       {"link", "198.51.100.1 203.0.113.7"}};
-  static const std::map<std::string, std::string, std::less<>> kSet = {
+  static const std::map<std::string, std::string, std::less<>> setting = {
       {"user", "anna --email anna@example.org"},
       {"device", "--user anna phone --expires 2027-01-01T00:00:00Z"},
       {"node", "203.0.113.7 --location Berlin"},
       {"cell", "west.example.org"},
       {"link", "198.51.100.1 203.0.113.7 --client-service-name svc-1"}};
-  const std::string rest = verb == "set"    ? kSet.find(info.name)->second
-                           : verb == "add"  ? kAdd.find(info.name)->second
+  const std::string rest = verb == "set"    ? setting.find(info.name)->second
+                           : verb == "add"  ? adding.find(info.name)->second
                            : verb == "list" ? std::string("-o json")
-                                            : kOne.find(info.name)->second;
+                                            : naming.find(info.name)->second;
   return fmt::format("bennu {} {} {} --data net", info.name, verb, rest);
 }
 

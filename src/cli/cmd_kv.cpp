@@ -1,11 +1,11 @@
 #include <fmt/format.h>
 
-#include <fstream>
-#include <iterator>
 #include <memory>
 
 #include "base/bytes.hpp"
+#include "base/limits.hpp"
 #include "cli/app.hpp"
+#include "cli/input.hpp"
 #include "cli/kv_json.hpp"
 #include "cli/session.hpp"
 #include "inventory/derived.hpp"
@@ -84,9 +84,7 @@ struct PutOptions {
 
 Result<std::string> value_of(const PutOptions& options) {
   if (options.file.empty()) return options.value;
-  std::ifstream in(options.file == "-" ? "/dev/stdin" : options.file, std::ios::binary);
-  if (!in) return make_error(Code::kNotFound, fmt::format("cannot read {}", options.file));
-  return std::string{std::istreambuf_iterator<char>(in), {}};
+  return read_input(options.file, limits::kMaxValueBytes);
 }
 
 Status refuse_local(std::string_view key) {

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
-#include <iterator>
+#include <initializer_list>
 #include <map>
 #include <memory>
 
 #include "base/bytes.hpp"
 #include "cli/app.hpp"
+#include "cli/input.hpp"
 #include "cli/kv_json.hpp"
 #include "cli/session.hpp"
 #include "inventory/derived.hpp"
@@ -24,23 +24,36 @@ Error bad(std::string_view what) {
                     fmt::format("the transaction {}; `bennu kv txn --help` shows the form", what));
 }
 
+constexpr std::size_t kMaxTxnBytes = 64UL << 20;
+
+// A misspelt condition must not become an unconditional write.
+Status check_members(const json& object, std::initializer_list<std::string_view> known) {
+  if (!object.is_object()) return bad("holds something that is no object");
+  for (const auto& [name, value] : object.items()) {
+    if (std::ranges::find(known, name) == known.end())
+      return bad(fmt::format("has an unknown member `{}`", name));
+  }
+  return {};
+}
+
 Result<kv::Compare> parse_compare(const json& item) {
-  static const std::map<std::string, kv::CompareTarget> kTargets = {
+  static const std::map<std::string, kv::CompareTarget> targets = {
       {"version", kv::CompareTarget::kVersion},
       {"create_revision", kv::CompareTarget::kCreateRevision},
       {"mod_revision", kv::CompareTarget::kModRevision},
       {"value", kv::CompareTarget::kValue},
       {"lease", kv::CompareTarget::kLease}};
-  static const std::map<std::string, kv::CompareResult> kResults = {
+  static const std::map<std::string, kv::CompareResult> results = {
       {"=", kv::CompareResult::kEqual},
       {"!=", kv::CompareResult::kNotEqual},
       {">", kv::CompareResult::kGreater},
       {"<", kv::CompareResult::kLess}};
+  BENNU_TRY(check_members(item, {"key", "target", "is", "to"}));
   kv::Compare compare;
   BENNU_ASSIGN(compare.range.key, bytes_from_json(item.at("key")));
-  const auto target = kTargets.find(item.at("target").get<std::string>());
-  const auto result = kResults.find(item.value("is", "="));
-  if (target == kTargets.end() || result == kResults.end()) return bad("has an unknown compare");
+  const auto target = targets.find(item.at("target").get<std::string>());
+  const auto result = results.find(item.value("is", "="));
+  if (target == targets.end() || result == results.end()) return bad("has an unknown compare");
   compare.target = target->second;
   compare.result = result->second;
   if (compare.target == kv::CompareTarget::kValue) {
@@ -52,6 +65,7 @@ Result<kv::Compare> parse_compare(const json& item) {
 }
 
 Result<kv::Op> parse_op(const json& item) {
+  BENNU_TRY(check_members(item, {"op", "key", "value"}));
   const std::string op = item.at("op").get<std::string>();
   BENNU_ASSIGN(auto key, bytes_from_json(item.at("key")));
   if (op != "get" && key.starts_with("/_bennu/")) return bad("changes a key of Bennu's own");
@@ -73,6 +87,7 @@ Status parse_branch(const json& document, const char* name, std::vector<kv::Op>&
 Result<kv::TxnRequest> parse_txn(const std::string& text) {
   try {
     const json document = json::parse(text);
+    BENNU_TRY(check_members(document, {"compares", "success", "failure"}));
     kv::TxnRequest request;
     for (const json& item : document.value("compares", json::array())) {
       BENNU_ASSIGN(auto compare, parse_compare(item));
@@ -125,9 +140,8 @@ Status sign(WriteSession& session, std::vector<kv::Op>& branch) {
 }
 
 Result<int> txn(const Context& context, const std::string& file) {
-  std::ifstream in(file == "-" ? "/dev/stdin" : file, std::ios::binary);
-  if (!in) return make_error(Code::kNotFound, fmt::format("cannot read {}", file));
-  BENNU_ASSIGN(auto request, parse_txn(std::string{std::istreambuf_iterator<char>(in), {}}));
+  BENNU_ASSIGN(const auto text, read_input(file, kMaxTxnBytes));
+  BENNU_ASSIGN(auto request, parse_txn(text));
   BENNU_ASSIGN(auto session, WriteSession::open(context));
   const std::array<std::size_t, 2> asked = {request.failure.size(), request.success.size()};
   BENNU_TRY(sign(session, request.success));

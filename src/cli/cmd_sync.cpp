@@ -9,6 +9,7 @@
 #include "cli/app.hpp"
 #include "cli/changes.hpp"
 #include "cli/session.hpp"
+#include "git/remote.hpp"
 #include "inventory/inventory.hpp"
 #include "sync/adopt.hpp"
 #include "sync/export.hpp"
@@ -45,16 +46,6 @@ std::string stable_url(const std::string& url) {
   return url;
 }
 
-// Without the password that a URL may carry: it must not get into history.
-std::string public_url(const std::string& url) {
-  const auto scheme = url.find("://");
-  if (scheme == std::string::npos) return url;
-  const auto host = url.find('@', scheme);
-  const auto slash = url.find('/', scheme + 3);
-  if (host == std::string::npos || (slash != std::string::npos && slash < host)) return url;
-  return url.substr(0, scheme + 3) + url.substr(host + 1);
-}
-
 struct RestoreOptions {
   std::string url;
   std::string branch;
@@ -73,20 +64,30 @@ std::string restore_text(const Output& out, const sync::RestoreReport& report, d
   return text;
 }
 
+Result<sync::RestoreReport> restore_into(const Context& context, node::DataDir& directory,
+                                         const std::string& revision) {
+  sync::Link link = directory.link(context.options.identity, context.stop, progress_of(context));
+  BENNU_ASSIGN(auto report, sync::restore(link, revision));
+  if (report.verified != sync::Verified::kNo) return report;
+  return make_error(
+      Code::kDataLoss,
+      fmt::format(
+          "the restored store maps to tree {}, but commit {} has {}: the store is not used; "
+          "please report this with the repository",
+          report.tree.hex(), report.commit.short_hex(), report.commit_tree.hex()));
+}
+
 Result<int> restore(const Context& context, const RestoreOptions& options) {
   const auto start = env::system_clock().monotonic();
   const auto [url, revision] = split_revision(options.url);
   config::Settings settings{.remote_url = stable_url(url), .branch = options.branch};
   BENNU_ASSIGN(auto directory, node::DataDir::create(context.options.data, settings));
-  sync::Link link = directory.link(context.options.identity, context.stop, progress_of(context));
-  BENNU_ASSIGN(const auto report, sync::restore(link, revision));
-  if (report.verified == sync::Verified::kNo) {
-    return make_error(Code::kDataLoss, fmt::format("the restored store maps to tree {}, but commit "
-                                                   "{} has {}: the store is not used; please "
-                                                   "report this with the repository",
-                                                   report.tree.hex(), report.commit.short_hex(),
-                                                   report.commit_tree.hex()));
+  const auto restored = restore_into(context, directory, revision);
+  if (!restored) {
+    node::DataDir::abandon(std::move(directory));
+    return restored.error();
   }
+  const sync::RestoreReport& report = *restored;
   settings.branch = report.branch;
   if (options.no_remote) settings.remote_url.clear();
   if (!context.options.identity.empty())
@@ -125,6 +126,7 @@ Result<int> restore(const Context& context, const RestoreOptions& options) {
 struct ExportFlags {
   bool no_push = false;
   bool offline = false;
+  bool require_push = false;
 };
 
 Result<int> export_command(const Context& context, const ExportFlags& flags) {
@@ -159,7 +161,8 @@ Result<int> export_command(const Context& context, const ExportFlags& flags) {
                       {"pushed", done->pushed},
                       {"push_problem", done->push_problem}},
                      text);
-  return kExitDone;
+  const bool lags = !session.directory().settings().remote_url.empty() && !done->pushed;
+  return flags.require_push && lags ? kExitDifferent : kExitDone;
 }
 
 struct ImportFlags {
@@ -175,7 +178,7 @@ Result<int> import_folder(const Context& context, const ImportFlags& flags) {
   BENNU_ASSIGN(auto audit, session.audit_put(
                                "import", fmt::format("import {} from {}",
                                                      flags.path.empty() ? "everything" : flags.path,
-                                                     public_url(url))));
+                                                     git::shown_url(url))));
   BENNU_ASSIGN(const auto report,
                sync::import_folder(session.link(), {.url = stable_url(url),
                                                     .revision = revision,
@@ -442,6 +445,8 @@ void add_transfer_commands(Registry& registry) {
                    "bennu export --data net",
                    [export_flags](const Context& c) { return export_command(c, *export_flags); });
   export_cmd->add_flag("--no-push", export_flags->no_push, "Commit here only");
+  export_cmd->add_flag("--require-push", export_flags->require_push,
+                       "Status 2 if the remote does not have everything now");
   export_cmd->add_flag("--offline", export_flags->offline, "Do not ask the remote first");
 
   auto import_flags = std::make_shared<ImportFlags>();

@@ -79,7 +79,7 @@ Error io_error(std::string_view what, const std::filesystem::path& file, int num
 }
 
 Status write_synced(const std::filesystem::path& file, std::string_view bytes) {
-  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return io_error("create", file, errno);
   const ssize_t written = ::write(fd, bytes.data(), bytes.size());
   const bool whole = written == static_cast<ssize_t>(bytes.size()) && ::fsync(fd) == 0;

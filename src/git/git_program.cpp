@@ -173,15 +173,16 @@ Error git_error(std::string_view context, std::string_view said) {
 
 std::string shown_url(std::string_view url) {
   const auto scheme = url.find("://");
-  if (scheme != std::string_view::npos) {
-    const auto host = url.find('@', scheme);
-    const auto path = url.find('/', scheme + 3);
-    const auto colon = url.find(':', scheme + 3);
-    if (host != std::string_view::npos && host < path && colon < host) {
-      return fmt::format("{}:…{}", printable(url.substr(0, colon)), printable(url.substr(host)));
-    }
-  }
-  return printable(url);
+  if (scheme == std::string_view::npos) return printable(url);
+  const auto start = scheme + 3;
+  const std::string_view authority = url.substr(start, url.find('/', start) - start);
+  const auto at = authority.rfind('@');
+  if (at == std::string_view::npos) return printable(url);
+  // `git@` of ssh is no secret; a user of http may be a token, and so may what follows a colon.
+  const bool plain_user =
+      url.starts_with("ssh") && authority.substr(0, at).find(':') == std::string_view::npos;
+  if (plain_user) return printable(url);
+  return fmt::format("{}…{}", printable(url.substr(0, start)), printable(url.substr(start + at)));
 }
 
 }  // namespace bennu::git

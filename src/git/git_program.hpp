@@ -29,7 +29,4 @@ namespace bennu::git {
 /// `URL`").
 [[nodiscard]] Error git_error(std::string_view context, std::string_view said);
 
-/// A URL for messages and commits: without a password.
-[[nodiscard]] std::string shown_url(std::string_view url);
-
 }  // namespace bennu::git

@@ -45,6 +45,9 @@ struct FetchResult {
   std::optional<std::string> default_branch;
 };
 
+/// A URL for messages and commits: without a password or token.
+[[nodiscard]] std::string shown_url(std::string_view url);
+
 /// Fetches every branch (or only `branch`) durably. Refs of branches that are gone there are
 /// removed here; refs under `refs/remotes/origin/` follow the remote even if its history was
 /// rewritten: that guard is the caller's.

@@ -280,7 +280,10 @@ TEST_F(RemoteTest, PacksAreMergedWithoutGitToo) {
 }
 
 TEST(GitProgram, ShowsNoPasswords) {
-  EXPECT_EQ(shown_url("https://ada:secret@example.org/x.git"), "https://ada:…@example.org/x.git");
+  EXPECT_EQ(shown_url("https://ada:secret@example.org/x.git"), "https://…@example.org/x.git");
+  EXPECT_EQ(shown_url("https://token@example.org/x.git"), "https://…@example.org/x.git");
+  EXPECT_EQ(shown_url("https://me@corp:secret@example.org/x"), "https://…@example.org/x");
+  EXPECT_EQ(shown_url("ssh://git@example.org/x.git"), "ssh://git@example.org/x.git");
   EXPECT_EQ(shown_url("https://example.org:8443/a@b"), "https://example.org:8443/a@b");
   EXPECT_EQ(shown_url("git@example.org:x.git"), "git@example.org:x.git");
 }

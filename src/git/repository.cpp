@@ -220,7 +220,10 @@ Result<ObjectId> Repository::resolve_commit(std::string_view revision) const {
   git_object* raw = nullptr;
   int code = GIT_ENOTFOUND;
   if (text.empty() || text.find('\0') != std::string::npos) code = GIT_EINVALIDSPEC;
+  // HEAD is what is checked out, never `origin/HEAD`.
+  const bool is_head = text.starts_with("HEAD") || text.starts_with("@");
   for (const char* pattern : {"refs/heads/{}", "refs/tags/{}", "refs/remotes/origin/{}", "{}"}) {
+    if (is_head && std::string_view(pattern) != "{}") continue;
     if (raw != nullptr || code == GIT_EINVALIDSPEC) break;
     code = git_revparse_single(&raw, impl_->repository.get(),
                                fmt::format(fmt::runtime(pattern), text).c_str());

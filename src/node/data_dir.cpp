@@ -1,6 +1,8 @@
 #include "node/data_dir.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <array>
@@ -36,6 +38,13 @@ Status make_marker(const fs::path& path) {
   return {};
 }
 
+Status make_folder(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) return file_error("make the folder", path, error);
+  return {};
+}
+
 // Leaves an empty folder with the marker, whatever an interrupted create left; refuses anything
 // that is not ours.
 Status prepare(const fs::path& path) {
@@ -46,11 +55,6 @@ Status prepare(const fs::path& path) {
         fmt::format("{} already holds a store; choose another folder or remove it first",
                     path.string()));
   }
-  fs::create_directories(path, error);
-  if (error) return file_error("make the folder", path, error);
-  // Values lie here in clear: nobody else on this machine may read them.
-  fs::permissions(path, fs::perms::owner_all, error);
-  if (error) return file_error("close the folder to others:", path, error);
   if (fs::exists(path / kUnfinishedMarker, error)) {
     fs::remove_all(path / kStoreFolder, error);
     if (!error) fs::remove_all(path / kRepositoryFolder, error);
@@ -64,10 +68,40 @@ Status prepare(const fs::path& path) {
                       fmt::format("{} is not empty and not a data directory; choose a new folder",
                                   path.string()));
   }
+  // Values lie here in clear: nobody else on this machine may read them.
+  fs::permissions(path, fs::perms::owner_all, error);
+  if (error) return file_error("close the folder to others:", path, error);
   return make_marker(path);
 }
 
 }  // namespace
+
+DataDir::Lock::~Lock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Result<DataDir::Lock> DataDir::lock_folder(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return file_error("open", path, {errno, std::generic_category()});
+  Lock lock(fd);
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    return make_error(
+        Code::kFailedPrecondition,
+        fmt::format("{} is in use by another process; wait for it or stop it", path.string()),
+        kv::reason::kLocked);
+  }
+  return lock;
+}
+
+void DataDir::abandon(DataDir directory) {
+  const fs::path path = directory.path_;
+  directory.store_.reset();
+  directory.repository_.reset();
+  std::error_code ignored;
+  for (const char* name : {kStoreFolder, kRepositoryFolder, kUnfinishedMarker}) {
+    fs::remove_all(path / name, ignored);
+  }
+}
 
 DataDir::DataDir(fs::path path, config::Settings settings)
     : path_(std::move(path)), settings_(std::move(settings)) {}
@@ -75,8 +109,11 @@ DataDir::DataDir(fs::path path, config::Settings settings)
 Result<DataDir> DataDir::create(const fs::path& path, config::Settings settings) {
   if (path.empty())
     return make_error(Code::kInvalidArgument, "name the data directory with --data DIR");
+  BENNU_TRY(make_folder(path));
+  BENNU_ASSIGN(auto lock, lock_folder(path));
   BENNU_TRY(prepare(path));
   DataDir directory(path, std::move(settings));
+  directory.lock_ = std::move(lock);
   BENNU_TRY(directory.open_parts(true));
   return directory;
 }
@@ -102,7 +139,9 @@ Result<DataDir> DataDir::open(const fs::path& path) {
                       kv::reason::kNoStore);
   }
   BENNU_TRY(settings);
+  BENNU_ASSIGN(auto lock, lock_folder(path));
   DataDir directory(path, std::move(*settings));
+  directory.lock_ = std::move(lock);
   BENNU_TRY(directory.open_parts(false));
   return directory;
 }

@@ -14,6 +14,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <utility>
 
 #include "base/result.hpp"
 #include "config/settings.hpp"
@@ -36,6 +37,9 @@ class DataDir {
   /// init and restore.
   [[nodiscard]] Status commit(config::Settings settings);
 
+  /// Removes what `create` made, for a restore that failed. Nothing but an empty folder is left.
+  static void abandon(DataDir directory);
+
   [[nodiscard]] kv::Store& store() { return *store_; }
   [[nodiscard]] git::Repository& repository() { return *repository_; }
   [[nodiscard]] const config::Settings& settings() const { return settings_; }
@@ -51,6 +55,26 @@ class DataDir {
   DataDir(std::filesystem::path path, config::Settings settings);
   [[nodiscard]] Status open_parts(bool create);
 
+  /// Open on the folder's lock while this lives: one process per data directory.
+  class Lock {
+   public:
+    Lock() = default;
+    explicit Lock(int fd) : fd_(fd) {}
+    Lock(Lock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Lock& operator=(Lock&& other) noexcept {
+      std::swap(fd_, other.fd_);
+      return *this;
+    }
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+    ~Lock();
+
+   private:
+    int fd_ = -1;
+  };
+  [[nodiscard]] static Result<Lock> lock_folder(const std::filesystem::path& path);
+
+  Lock lock_;  ///< last to go
   std::filesystem::path path_;
   config::Settings settings_;
   std::unique_ptr<git::Repository> repository_;

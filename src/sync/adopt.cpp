@@ -80,10 +80,7 @@ Status take_git(const Link& link, const Sides& sides, const AdoptOptions& option
     ++plan.total_keys;
     return {};
   }));
-  plan.over_budget = static_cast<std::int64_t>(plan.deletes) > link.budget.keys &&
-                     static_cast<std::int64_t>(plan.deletes * 100) >
-                         link.budget.percent * static_cast<std::int64_t>(plan.total_keys);
-  if (plan.over_budget && !options.deletes_confirmed) {
+  if (plan.deletes > 0 && !options.deletes_confirmed) {
     return make_error(
         Code::kFailedPrecondition,
         fmt::format(
@@ -105,9 +102,41 @@ Status take_git(const Link& link, const Sides& sides, const AdoptOptions& option
   return follow_git(link, sides);
 }
 
+// Keys of Git's tree that this store does not have.
+Result<std::uint64_t> missing_here(const Link& link, const Sides& sides) {
+  BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, sides.git_tree, link.identity));
+  std::uint64_t missing = 0;
+  BENNU_TRY(read_state(
+      link.repository, sides.git_tree, mapping, link.stop, link.progress,
+      [&](std::string_view key, std::string_view) -> Status {
+        BENNU_ASSIGN(const auto found,
+                     link.store.range({.range = {.key = std::string(key)}, .count_only = true}));
+        missing += found.count == 0 ? 1 : 0;
+        return {};
+      }));
+  return missing;
+}
+
 // This state becomes a commit on Git's head.
 Status take_kv(const Link& link, const Sides& sides, const AdoptOptions& options,
                AdoptReport& report) {
+  BENNU_ASSIGN(const auto mapping,
+               mapping_of_state(link.store, sides.state.revision, link.identity));
+  BENNU_ASSIGN(const auto keys, keys_in_tree(link.store, mapping));
+  if (keys == 0) {
+    return make_error(
+        Code::kFailedPrecondition,
+        "this store is empty: taking its side would empty the branch; nothing was done",
+        reason::kNoBase);
+  }
+  BENNU_ASSIGN(report.deletes, missing_here(link, sides));
+  if (report.deletes > 0 && !options.deletes_confirmed) {
+    return make_error(
+        Code::kFailedPrecondition,
+        fmt::format("taking this store's side deletes {} keys from Git; add --yes if that is right",
+                    report.deletes),
+        reason::kDeleteBudget);
+  }
   const Base base{.commit = sides.git_head, .tree = sides.git_tree, .revision = kNeverEqual};
   BENNU_ASSIGN(
       const auto answer,
@@ -117,10 +146,9 @@ Status take_kv(const Link& link, const Sides& sides, const AdoptOptions& options
     return make_error(Code::kAborted, "another sync is at work on this store; try again");
   report.revision = answer.revision;
   BENNU_TRY(follow_git(link, sides));
-  BENNU_ASSIGN(report.exported,
-               export_state(link, {.push = options.push,
-                                   .fetch = Fetch::kNo,
-                                   .deletes_confirmed = options.deletes_confirmed}));
+  BENNU_ASSIGN(
+      report.exported,
+      export_state(link, {.push = options.push, .fetch = Fetch::kNo, .deletes_confirmed = true}));
   return {};
 }
 
@@ -128,6 +156,9 @@ Status take_kv(const Link& link, const Sides& sides, const AdoptOptions& options
 
 Result<AdoptReport> adopt(const Link& link, const AdoptOptions& options) {
   BENNU_ASSIGN(auto sides, examine(link, Fetch::kYes, false));
+  if (!sides.remote_problem.empty() && options.take != Take::kNeither) {
+    return make_error(Code::kUnavailable, sides.remote_problem);  // never on yesterday's head
+  }
   if (sides.git_head.is_null()) {
     return make_error(Code::kFailedPrecondition,
                       "there is no commit to adopt; `bennu export` makes the first one");

@@ -15,6 +15,7 @@
 #include "sync/reasons.hpp"
 #include "sync/shown_key.hpp"
 #include "sync/state_tree.hpp"
+#include "sync/tree_keys.hpp"
 #include "sync/window.hpp"
 
 namespace bennu::sync {
@@ -157,22 +158,24 @@ Result<Deletions> count_deletions(const Job& job) {
       if (was_there) ++count.deleted;
     }
   }
-  BENNU_ASSIGN(const auto all,
-               job.link.store.range(
-                   {.range = kv::all_keys(), .revision = job.window.to, .count_only = true}));
-  count.total = all.count + count.deleted;
+  BENNU_ASSIGN(count.total, keys_in_tree(job.link.store, job.mapping));
+  count.total += count.deleted;
   return count;
 }
 
-Result<Deletions> count_removed_files(const Job& job, const git::Repository& repository,
-                                      const git::ObjectId& tree, std::uint64_t files) {
+// The same where whole states are compared: every key of every file that differs.
+Result<Deletions> count_removed_keys(const Job& job, const git::ObjectId& tree) {
   Deletions count;
-  BENNU_TRY(git::diff_trees(repository, job.parent_tree, tree,
-                            [&](const git::TreeChange& change) -> Result<git::Walk> {
-                              if (change.after == nullptr) ++count.deleted;
-                              return git::Walk::kContinue;
-                            }));
-  count.total = static_cast<std::int64_t>(files) + count.deleted;
+  BENNU_ASSIGN(const auto before,
+               mapping_of_tree(job.link.repository, job.parent_tree, job.link.identity));
+  ChangedKeys changed;
+  BENNU_TRY(diff_keys(job.link.repository, job.link.stop, before, job.mapping, job.parent_tree,
+                      tree, changed));
+  for (const auto& [key, value] : changed.before) {
+    if (!changed.after.contains(key)) ++count.deleted;
+  }
+  BENNU_ASSIGN(count.total, keys_in_tree(job.link.store, job.mapping));
+  count.total += count.deleted;
   return count;
 }
 
@@ -356,8 +359,7 @@ Result<ExportReport> export_state(const Link& link, const ExportOptions& options
   if (report.changed) {
     BENNU_TRY(pack->finish());  // durable, and nobody's until the ref moves
     if (job.window.whole && sides.state.base) {
-      const auto files = static_cast<std::uint64_t>(built.deletions.total);
-      BENNU_ASSIGN(built.deletions, count_removed_files(job, link.repository, built.tree, files));
+      BENNU_ASSIGN(built.deletions, count_removed_keys(job, built.tree));
     }
     BENNU_TRY(check_budget(job, built.deletions, options.deletes_confirmed));
     report.commit = built.commits.back();

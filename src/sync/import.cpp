@@ -8,8 +8,10 @@
 #include "base/bytes.hpp"
 #include "base/limits.hpp"
 #include "env/temp_dir.hpp"
+#include "git/pack_writer.hpp"
 #include "git/remote.hpp"
 #include "git/tree_walk.hpp"
+#include "sync/raw_path.hpp"
 #include "sync/reasons.hpp"
 #include "sync/state_tree.hpp"
 
@@ -94,6 +96,36 @@ Result<git::ObjectId> folder_tree(const Link& link, const git::ObjectId& commit,
   return entry->id;
 }
 
+constexpr std::string_view kBlobRecords = "/_bennu/tree/blob/";
+
+// The key under the prefix; of a tree record, the record of the path that its file has there.
+Result<std::string> moved_key(const std::string& prefix, std::string_view key) {
+  if (prefix == "/") return std::string(key);
+  if (!key.starts_with(kTreePrefix)) {
+    return prefix + std::string(key.substr(key.starts_with("/") ? 1 : 0));
+  }
+  std::string folder;  // the prefix as a path of the tree, with its slash
+  append_path(prefix + "x", folder);
+  folder.pop_back();
+  const std::size_t kind = key.find('/', kTreePrefix.size());
+  if (kind == std::string_view::npos) {
+    return make_error(Code::kInvalidArgument, fmt::format("{} is no tree record", printable(key)));
+  }
+  return std::string(key.substr(0, kind + 1)) + folder + std::string(key.substr(kind + 1));
+}
+
+// A blob that is kept by id must be in this store's own repository.
+Status copy_blob(const git::Repository& source, git::PackWriter& pack, std::string_view record) {
+  const std::size_t start = record.find(' ');
+  const auto id = start == std::string_view::npos
+                      ? std::nullopt
+                      : git::ObjectId::from_hex(record.substr(start + 1, 40));
+  if (!id) return make_error(Code::kDataLoss, "a record of a large file names no object");
+  BENNU_ASSIGN(const auto bytes, source.read_blob(*id));
+  BENNU_TRY(pack.add(git::ObjectKind::kBlob, bytes));
+  return {};
+}
+
 // Refuses keys that exist with another value; leaves out those that are there as wanted.
 Status check_free(const Link& link, KeyValues& keys) {
   for (auto entry = keys.begin(); entry != keys.end();) {
@@ -171,8 +203,8 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
   std::string revision = options.revision;
   if (revision.empty()) revision = fetched.default_branch.value_or("");
   if (revision.empty())
-    return make_error(Code::kNotFound,
-                      fmt::format("{} names no branch; give URL@BRANCH", options.url));
+    return make_error(Code::kNotFound, fmt::format("{} names no branch; give URL@BRANCH",
+                                                   git::shown_url(options.url)));
   BENNU_ASSIGN(report.commit, repository.resolve_commit(revision));
   Link source{
       .store = link.store, .repository = repository, .clock = link.clock, .random = link.random};
@@ -180,28 +212,24 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
 
   KeyValues keys;
   const Mapping raw;
-  BENNU_TRY(read_state(
-      repository, report.tree, raw, link.stop, link.progress,
-      [&](std::string_view key, std::string_view value) -> Status {
-        std::string full(key);
-        if (!key.starts_with(kTreePrefix)) {
-          full = options.prefix + std::string(key.substr(key.starts_with("/") ? 1 : 0));
-        } else if (options.prefix != "/") {
-          return make_error(
-              Code::kInvalidArgument,
-              fmt::format("{} cannot be moved under a prefix: its mode or name needs a record "
-                          "of its own; import without --prefix",
-                          printable(key)));
-        }
-        for (Finding& finding : find_credentials(full, value)) {
-          report.credentials.push_back({.path = std::string(full), .finding = std::move(finding)});
-        }
-        keys.emplace(std::move(full), std::string(value));
-        return {};
-      }));
+  BENNU_ASSIGN(const auto pack, git::PackWriter::begin(link.repository));
+  BENNU_TRY(read_state(repository, report.tree, raw, link.stop, link.progress,
+                       [&](std::string_view key, std::string_view value) -> Status {
+                         BENNU_ASSIGN(std::string full, moved_key(options.prefix, key));
+                         if (key.starts_with(kBlobRecords)) {
+                           BENNU_TRY(copy_blob(repository, *pack, value));
+                         }
+                         for (Finding& finding : find_credentials(full, value)) {
+                           report.credentials.push_back(
+                               {.path = std::string(full), .finding = std::move(finding)});
+                         }
+                         keys.emplace(std::move(full), std::string(value));
+                         return {};
+                       }));
   report.keys = keys.size();
   BENNU_TRY(check_free(link, keys));
   if (keys.empty()) return report;
+  BENNU_TRY(pack->finish());  // large blobs are durable before a key names them
   BENNU_ASSIGN(auto staged, link.store.stage());
   for (const auto& [key, value] : keys) BENNU_TRY(staged->put(key, *value));
   BENNU_TRY(staged->erase(kDerivedCompleteKey));

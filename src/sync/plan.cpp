@@ -27,6 +27,7 @@ bool is_operational(const Mapping& mapping, std::string_view key) {
 
 Result<std::optional<std::string>> value_at(const Link& link, const std::string& key,
                                             Revision revision) {
+  if (revision.value == 0) return std::nullopt;  // before the store's first transaction
   BENNU_ASSIGN(auto found, link.store.range({.range = {.key = key}, .revision = revision}));
   if (found.kvs.empty()) return std::nullopt;
   return std::move(found.kvs[0].value);
@@ -87,10 +88,8 @@ bool is_over(const DeleteBudget& budget, const Plan& plan) {
 }
 
 Status finish_plan(const Link& link, const Mapping& mapping, Plan& plan) {
-  BENNU_ASSIGN(
-      const auto all,
-      link.store.range({.range = kv::all_keys(), .revision = plan.revision, .count_only = true}));
-  plan.total_keys = static_cast<std::uint64_t>(all.count);
+  BENNU_ASSIGN(const auto keys, keys_in_tree(link.store, mapping));
+  plan.total_keys = static_cast<std::uint64_t>(keys);
   count(plan);
   if (plan.direction == Direction::kToGit) plan.total_keys += plan.deletes;
   plan.over_budget = is_over(link.budget, plan);

@@ -23,9 +23,9 @@ Result<git::ObjectId> fetch_commit(Link& link, const std::string& revision) {
   options.on_progress = [&link](std::string_view line) { link.progress(line, 0, 0); };
   BENNU_ASSIGN(const auto fetched, git::fetch(link.repository, link.remote_url, options));
   if (fetched.branches.empty()) {
-    return make_error(
-        Code::kNotFound,
-        fmt::format("{} holds no commit yet; start with `bennu init`", link.remote_url));
+    return make_error(Code::kNotFound,
+                      fmt::format("{} holds no commit yet; start with `bennu init`",
+                                  git::shown_url(link.remote_url)));
   }
   if (link.branch.empty()) link.branch = fetched.default_branch.value_or("");
   if (fetched.branches.contains(revision)) link.branch = revision;
@@ -40,8 +40,8 @@ Result<git::ObjectId> fetch_commit(Link& link, const std::string& revision) {
         Code::kNotFound,
         link.branch.empty()
             ? fmt::format("{} does not say which branch is its own; name one: URL@BRANCH",
-                          link.remote_url)
-            : fmt::format("{} has no branch {}", link.remote_url, link.branch));
+                          git::shown_url(link.remote_url))
+            : fmt::format("{} has no branch {}", git::shown_url(link.remote_url), link.branch));
   }
   return head->second;
 }

@@ -106,6 +106,28 @@ Result<std::optional<git::ObjectId>> find_fork(const Link& link, const Sides& si
   return fork;
 }
 
+Error rewritten(const Link& link, const git::ObjectId& missing) {
+  return make_error(Code::kFailedPrecondition,
+                    fmt::format("the history of branch {} was rewritten: it no longer holds the "
+                                "base {}. Put the old history back, or "
+                                "`bennu adopt --take git` to follow the new one, or `bennu adopt "
+                                "--take kv` to add this store's state on top",
+                                link.branch, missing.short_hex()),
+                    reason::kBaseRewritten);
+}
+
+// Commits of ours that the remote lacks must still wait to be pushed; others were there and are
+// gone.
+Status check_not_taken_back(const Link& link, const Sides& sides) {
+  if (sides.remote_head.is_null() || !sides.unpushed || sides.git_head != sides.local_head)
+    return {};
+  return git::log(link.repository, sides.local_head, {.until = sides.remote_head},
+                  [&](const git::LogEntry& entry) -> Result<git::Walk> {
+                    if (is_intended(sides, entry.commit)) return git::Walk::kContinue;
+                    return rewritten(link, entry.id);
+                  });
+}
+
 Status check_base_kept(const Link& link, Sides& sides) {
   const git::ObjectId& base = sides.state.base->commit;
   if (base.is_null()) return {};
@@ -115,13 +137,7 @@ Status check_base_kept(const Link& link, Sides& sides) {
     BENNU_ASSIGN(sides.fork, find_fork(link, sides));
     if (sides.fork) return {};
   }
-  return make_error(Code::kFailedPrecondition,
-                    fmt::format("the history of branch {} was rewritten: it no longer holds the "
-                                "base {}. Put the old history back, or "
-                                "`bennu adopt --take git` to follow the new one, or `bennu adopt "
-                                "--take kv` to add this store's state on top",
-                                link.branch, base.short_hex()),
-                    reason::kBaseRewritten);
+  return rewritten(link, base);
 }
 
 Status compare_heads(const Link& link, Sides& sides) {
@@ -160,6 +176,7 @@ Result<Sides> examine(const Link& link, Fetch fetch, bool guarded) {
   BENNU_TRY(settle(link, sides));
   BENNU_TRY(compare_heads(link, sides));
   if (!guarded || !sides.state.base || sides.git_head.is_null()) return sides;
+  BENNU_TRY(check_not_taken_back(link, sides));
   if (sides.git_head != sides.state.base->commit) {
     BENNU_TRY(check_base_kept(link, sides));
     BENNU_TRY(check_not_rewound(link, sides));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -136,6 +137,22 @@ git::TreeRules tree_rules(kv::Reader& store, Revision revision) {
     });
   };
   return {.leaf_name = std::string(kLeafName), .keep = keep};
+}
+
+Result<std::int64_t> keys_in_tree(kv::Reader& store, const Mapping& mapping) {
+  const auto count = [&](const kv::KeyRange& range) -> Result<std::int64_t> {
+    BENNU_ASSIGN(const auto found, store.range({.range = range, .count_only = true}));
+    return found.count;
+  };
+  BENNU_ASSIGN(std::int64_t keys, count(kv::all_keys()));
+  BENNU_ASSIGN(const std::int64_t local, count(kv::prefix_range(kLocalPrefix)));
+  keys -= local;
+  for (const PrefixClass& prefix : mapping.schema().prefixes) {
+    if (Mapping::is_in_tree(prefix.traits.key_class)) continue;
+    BENNU_ASSIGN(const std::int64_t outside, count(kv::prefix_range(prefix.prefix)));
+    keys -= outside;
+  }
+  return std::max<std::int64_t>(keys, 0);
 }
 
 Result<AssemblyStats> each_file(const Link& link, const Mapping& mapping, Revision revision,

@@ -40,6 +40,10 @@ namespace bennu::sync {
 [[nodiscard]] Result<AssemblyStats> each_file(const Link& link, const Mapping& mapping,
                                               Revision revision, const FileSink& sink);
 
+/// How many keys a state has that are part of its tree (leased ones are counted, too): the measure
+/// of the delete budget. Newest revision; costs the number of the schema's prefixes.
+[[nodiscard]] Result<std::int64_t> keys_in_tree(kv::Reader& store, const Mapping& mapping);
+
 struct StateTree {
   git::ObjectId tree;
   AssemblyStats stats;

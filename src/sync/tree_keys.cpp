@@ -1,5 +1,8 @@
 #include "sync/tree_keys.hpp"
 
+#include <optional>
+#include <set>
+
 #include "git/tree_walk.hpp"
 #include "sync/raw_path.hpp"
 #include "sync/state_tree.hpp"
@@ -47,24 +50,52 @@ Status add_entry(const git::Repository& repository, const Mapping& mapping,
   return {};
 }
 
+// The `%v` beside a file that came or went, and those of the folders that came or went with it.
+void add_leaves(std::string_view path, std::set<std::string, std::less<>>& leaves) {
+  for (std::size_t slash = path.rfind('/'); slash != std::string_view::npos;
+       slash = slash == 0 ? std::string_view::npos : path.rfind('/', slash - 1)) {
+    leaves.insert(std::string(path.substr(0, slash + 1)) + std::string(kLeafName));
+  }
+}
+
+Result<std::optional<git::TreeEntry>> entry_at(const git::Repository& repository,
+                                               const git::ObjectId& tree, std::string_view path) {
+  if (tree.is_null()) return std::nullopt;
+  return repository.find_path(tree, path);
+}
+
 }  // namespace
 
 Status diff_keys(const git::Repository& repository, const std::stop_token& stop,
                  const Mapping& before_mapping, const Mapping& after_mapping,
                  const git::ObjectId& before, const git::ObjectId& after, ChangedKeys& changed) {
-  return git::diff_trees(
+  const auto take = [&](std::string_view path, const git::TreeEntry* old_entry,
+                        const git::TreeEntry* new_entry) -> Status {
+    bool exact = true;
+    BENNU_TRY(
+        add_entry(repository, before_mapping, before, path, old_entry, changed.before, exact));
+    exact = true;
+    BENNU_TRY(add_entry(repository, after_mapping, after, path, new_entry, changed.after, exact));
+    if (!exact) changed.normalised.emplace_back(path);
+    return {};
+  };
+  std::set<std::string, std::less<>>
+      leaves;  // `%v` whose meaning may have changed with a neighbour
+  BENNU_TRY(git::diff_trees(
       repository, before, after, [&](const git::TreeChange& change) -> Result<git::Walk> {
-        if (stop.stop_requested())
+        if (stop.stop_requested()) {
           return make_error(Code::kCancelled, "interrupted; nothing was changed");
-        bool exact = true;
-        BENNU_TRY(add_entry(repository, before_mapping, before, change.path, change.before,
-                            changed.before, exact));
-        exact = true;
-        BENNU_TRY(add_entry(repository, after_mapping, after, change.path, change.after,
-                            changed.after, exact));
-        if (!exact) changed.normalised.emplace_back(change.path);
+        }
+        if (change.before == nullptr || change.after == nullptr) add_leaves(change.path, leaves);
+        BENNU_TRY(take(change.path, change.before, change.after));
         return git::Walk::kContinue;
-      });
+      }));
+  for (const std::string& path : leaves) {
+    BENNU_ASSIGN(const auto old_entry, entry_at(repository, before, path));
+    BENNU_ASSIGN(const auto new_entry, entry_at(repository, after, path));
+    BENNU_TRY(take(path, old_entry ? &*old_entry : nullptr, new_entry ? &*new_entry : nullptr));
+  }
+  return {};
 }
 
 }  // namespace bennu::sync
