@@ -11,6 +11,7 @@
 #include "inventory/qr.hpp"
 #include "inventory/read.hpp"
 #include "inventory/values.hpp"
+#include "sync/state_tree.hpp"
 
 namespace bennu::cli {
 namespace {
@@ -116,6 +117,15 @@ struct Desk {
 Result<std::unique_ptr<Desk>> open_desk(const Context& context) {
   BENNU_ASSIGN(auto session, WriteSession::open(context));
   BENNU_ASSIGN(auto audit, session.audit());
+  // Without the schema, names and values that are secret would go to Git in clear.
+  BENNU_ASSIGN(const auto mapping, sync::mapping_of_state(session.store(), {}, {}));
+  if (mapping.schema().find("device") == nullptr) {
+    return make_error(
+        Code::kFailedPrecondition,
+        fmt::format("this store has no schema for users, devices and nodes: make one with "
+                    "`bennu init --schema network`, or put one at {}",
+                    sync::kSchemaKey));
+  }
   inventory::Inventory inventory(session.store(), env::system_clock(), env::system_random());
   return std::make_unique<Desk>(Desk{std::move(session), std::move(inventory), std::move(audit)});
 }

@@ -15,7 +15,7 @@ namespace bennu::cli {
 namespace {
 
 struct InitOptions {
-  std::string schema = "none";
+  std::string schema = "network";
   std::string remote;
   std::string branch = "main";
 };
@@ -53,11 +53,13 @@ Result<int> init(const Context& context, const InitOptions& options) {
   }
   BENNU_ASSIGN(auto directory, node::DataDir::create(context.options.data, settings));
   if (options.schema != "none") {
-    BENNU_ASSIGN(auto actor, actor_of(context));
-    ops.push_back(kv::audit_op({.actor = std::move(actor),
-                                .reason = context.options.reason,
-                                .node = directory.node_name()},
-                               "init", "init", env::system_clock(), env::system_random()));
+    // Without an actor the schema's commit says that its author is unknown.
+    if (auto actor = actor_of(context)) {
+      ops.push_back(kv::audit_op({.actor = std::move(*actor),
+                                  .reason = context.options.reason,
+                                  .node = directory.node_name()},
+                                 "init", "init", env::system_clock(), env::system_random()));
+    }
   }
   BENNU_ASSIGN(const auto answer, directory.store().txn({.success = std::move(ops)}));
   BENNU_TRY(directory.commit(settings));
@@ -79,13 +81,12 @@ Result<int> version(const Context& context) {
 
 void add_store_commands(Registry& registry) {
   auto options = std::make_shared<InitOptions>();
-  auto* init_cmd =
-      registry.add(registry.root(), "init", "Make an empty store",
-                   "bennu init --schema network --remote ssh://git@host/net.git --data net",
-                   [options](const Context& c) { return init(c, *options); });
+  auto* init_cmd = registry.add(registry.root(), "init", "Make an empty store",
+                                "bennu init --remote ssh://git@host/net.git --data net",
+                                [options](const Context& c) { return init(c, *options); });
   init_cmd->add_option(
       "--schema", options->schema,
-      "none (every key is a file), network (the inventory's documents), or a schema file");
+      "network (the inventory's documents), none (every key is a file), or a schema file");
   init_cmd->add_option("--remote", options->remote, "Where exports are pushed");
   init_cmd->add_option("--branch", options->branch, "The branch there");
   registry.add(registry.root(), "version", "Print the version", "bennu version -o json", version);

@@ -125,9 +125,12 @@ Result<Direction> direction_of(const Link& link, const Sides& sides) {
   const bool awaits_normalising = sides.state.base && !sides.git_moved &&
                                   !sides.git_tree.is_null() &&
                                   sides.state.base->tree != sides.git_tree;
-  if (sides.git_moved && kv.changed) {
+  // Commits of ours that never reached the remote are KV's side, too: taking only Git's would undo
+  // them.
+  if (sides.fork || (sides.git_moved && kv.changed)) {
     std::vector<std::string> paths;
-    BENNU_ASSIGN(const auto base, link.repository.read_commit(sides.state.base->commit));
+    BENNU_ASSIGN(const auto base,
+                 link.repository.read_commit(sides.fork.value_or(sides.state.base->commit)));
     BENNU_TRY(git::diff_trees(link.repository, base.tree, sides.git_tree,
                               [&](const git::TreeChange& change) -> Result<git::Walk> {
                                 paths.emplace_back(change.path);

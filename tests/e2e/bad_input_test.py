@@ -105,7 +105,7 @@ class BadInput(harness.Case):
         self.refused("device", "add", "--user", "anna", "--name", "x", words=["anna"])
 
     def test_a_key_over_the_limit(self):
-        self.bennu("init")
+        self.bennu("init", "--schema", "none")
         self.refused("kv", "put", "/" + "k" * 9000, "v", words=["8192"])
         with open(self.path("large"), "wb") as file:
             file.write(b"x" * (1536 * 1024 + 1))
@@ -113,7 +113,7 @@ class BadInput(harness.Case):
         self.refused("kv", "put", "", "v", words=["key"])
 
     def test_two_processes_on_one_store(self):
-        self.bennu("init")
+        self.bennu("init", "--schema", "none")
         watcher = self.start("kv", "watch", "/")
         self.addCleanup(self.kill, watcher)
         watcher.stderr.readline()  # it says when it watches
@@ -176,7 +176,7 @@ class BadInput(harness.Case):
             file.seek(-1, os.SEEK_CUR)
             file.write(bytes([byte[0] ^ 0xff]))
         answer = self.bennu("verify", expect=1)
-        self.assert_one_line(answer, "orruption", largest if largest.endswith(".sst") else "data/kv")
+        self.assert_one_line(answer, largest)
         os.truncate(self.path("data", "kv", "CURRENT"), 0)
         answer = self.bennu("kv", "get", "/k1", expect=1)
         self.assert_one_line(answer, "data")
@@ -207,13 +207,13 @@ class BadInput(harness.Case):
         self.assertEqual(answer.json["error"]["code"], "INVALID_ARGUMENT")
 
     def test_bad_settings_are_named_with_their_place(self):
-        self.bennu("init")
+        self.bennu("init", "--schema", "none")
         with open(self.path("data", "bennu.toml"), "a") as file:
             file.write("\n[remote2]\nx = 1\n")
         self.refused("kv", "ls", words=["bennu.toml", "line"])
 
     def test_nobody_says_who_they_are(self):
-        self.bennu("init")
+        self.bennu("init", "--schema", "none")
         for name in ("BENNU_ACTOR", "GIT_AUTHOR_NAME"):
             self.env.pop(name, None)
         self.refused("kv", "put", "/a", "1", words=["--actor"])
@@ -222,7 +222,7 @@ class BadInput(harness.Case):
         key = "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----\n"
         other = self.seeded_remote({"dns/zone": "z", "dns/id_key": key, "web/x": "y"}, name="mono.git")
         remote = self.remote()
-        self.bennu("init", "--remote", remote)
+        self.bennu("init", "--schema", "none", "--remote", remote)
         answer = self.bennu("import", other, "--path", "dns", "-o", "json")
         self.assertEqual([c["path"] for c in answer.json["credentials"]], ["/id_key"])
         self.assertIn("id_key", answer.err)

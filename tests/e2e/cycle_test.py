@@ -78,7 +78,7 @@ class Cycle(harness.Case):
 
     def test_a_first_export_has_a_commit_for_each_command(self):
         remote = self.remote()
-        self.bennu("init", "--remote", remote)
+        self.bennu("init", "--schema", "none", "--remote", remote)
         self.bennu("kv", "put", "/a", "1", "--actor", "Anna <a@example.org>")
         self.bennu("kv", "put", "/b", "2", "--actor", "Bob <b@example.org>")
         self.ask("export")
@@ -143,7 +143,7 @@ class Cycle(harness.Case):
 
     def test_a_leaf_that_is_also_a_directory(self):
         remote = self.remote()
-        self.bennu("init", "--remote", remote)
+        self.bennu("init", "--schema", "none", "--remote", remote)
         self.bennu("kv", "put", "/a", "leaf")
         self.ask("export")
         self.assertEqual(self.git("ls-tree", "-r", "--name-only", "main", cwd=remote), "a")

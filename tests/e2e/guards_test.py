@@ -12,7 +12,7 @@ class Guards(harness.Case):
     def test_an_empty_store_never_exports_over_a_filled_repository(self):
         remote = self.seeded_remote({"a": "1"})
         head = self.head(remote)
-        self.bennu("init", "--remote", remote)
+        self.bennu("init", "--schema", "none", "--remote", remote)
         refused = self.bennu("export", expect=1)
         self.assert_one_line(refused, "never equal", "bennu adopt")
         self.assertEqual(self.head(remote), head)
@@ -22,11 +22,11 @@ class Guards(harness.Case):
 
     def test_a_foreign_lineage_is_named(self):
         remote = self.remote()
-        self.bennu("init", "--remote", remote, data="first")
+        self.bennu("init", "--schema", "none", "--remote", remote, data="first")
         self.bennu("kv", "put", "/a", "1", data="first")
         self.ask("export", data="first")
         head = self.head(remote)
-        self.bennu("init", "--remote", remote)
+        self.bennu("init", "--schema", "none", "--remote", remote)
         self.bennu("kv", "put", "/b", "2")
         refused = self.bennu("export", "-o", "json", expect=1)
         self.assertEqual(refused.json["error"]["reason"], "sync.foreign_lineage")
@@ -52,9 +52,75 @@ class Guards(harness.Case):
         self.bennu("kv", "put", "/a", "kv")
         self.ask("export", "--no-push")
         head = self.push_files({"b": "git"}, remote)
-        refused = self.bennu("export", "-o", "json", expect=2)
-        self.assertEqual(refused.json["error"]["reason"], "sync.both_changed")
+        for command in ("export", "import"):
+            refused = self.bennu(command, "-o", "json", expect=2)
+            self.assertEqual(refused.json["error"]["reason"], "sync.both_changed")
         self.assertEqual(self.head(remote), head)
+        self.assertEqual(self.bennu("kv", "get", "/a").out, "kv")
+
+    def test_commits_that_were_taken_back_are_a_rewritten_base(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.ask("restore", remote)
+        first = self.head(remote)
+        self.bennu("kv", "put", "/b", "2")
+        self.ask("export")
+        self.git("update-ref", "refs/heads/main", first, cwd=remote)
+        self.bennu("kv", "put", "/c", "3")
+        refused = self.bennu("export", "-o", "json", expect=1)
+        self.assertEqual(refused.json["error"]["reason"], "sync.base_rewritten")
+        self.assertEqual(self.head(remote), first)
+
+    def test_adopt_never_empties_either_side_unasked(self):
+        remote = self.seeded_remote({"a": "1"})
+        head = self.head(remote)
+        self.bennu("init", "--schema", "none", "--remote", remote)
+        self.bennu("adopt", "--take", "kv", "--yes", expect=1)
+        self.bennu("kv", "put", "/mine", "1")
+        for take in ("kv", "git"):
+            refused = self.bennu("adopt", "--take", take, expect=1)
+            self.assertIn("--yes", refused.err)
+        self.assertEqual(self.head(remote), head)
+        self.assertEqual(self.bennu("kv", "get", "/mine").out, "1")
+
+    def test_a_deletion_of_fields_in_a_whole_export_is_counted_too(self):
+        remote = self.remote()
+        self.bennu("init", "--remote", remote)
+        self.bennu("node", "add", "203.0.113.7", "--role", "core")
+        for i in range(20):
+            self.bennu("user", "add", f"u{i}", "--core-node", "203.0.113.7")
+        self.ask("export")
+        for i in range(1, 21):
+            self.bennu("kv", "del", f"/net/users/{i}/c", "--prefix", "--yes")
+        self.bennu("secret", "init", "--offline", self.path("offline.txt"))
+        refused = self.bennu("export", "-o", "json", expect=1)
+        self.assertEqual(refused.json["error"]["reason"], "sync.delete_budget")
+
+    def test_a_neighbour_that_goes_changes_what_a_leaf_means(self):
+        remote = self.remote()
+        self.bennu("init", "--schema", "none", "--remote", remote)
+        self.bennu("kv", "put", "/a", "leaf")
+        self.bennu("kv", "put", "/a/b", "below")
+        self.ask("export")
+        self.push_files({}, remote, remove=["a/b"])
+        self.ask("import")
+        self.assertTrue(self.ask("verify")["in_sync"])
+
+    def test_a_large_file_of_another_repository_comes_with_its_object(self):
+        import os
+        other = self.seeded_remote({"big": os.urandom(2_000_000), "x": "1"}, name="mono.git")
+        remote = self.remote()
+        self.bennu("init", "--schema", "none", "--remote", remote)
+        self.ask("import", other)
+        self.assertEqual(self.ask("export")["tree"], self.tree(other))
+        self.assert_clean(remote)
+
+    def test_two_restores_into_one_folder(self):
+        remote = self.seeded_remote({f"d{i % 50}/k{i}": str(i) for i in range(3000)})
+        first, second = self.start("restore", remote), self.start("restore", remote)
+        for process in (first, second):
+            process.communicate(timeout=120)
+        self.assertEqual(sorted((first.returncode, second.returncode)), [0, 1])
+        self.assertTrue(self.ask("verify")["in_sync"])
 
     def test_a_rewound_store_stops_and_adopt_goes_on(self):
         remote = self.seeded_remote({"a": "1"})

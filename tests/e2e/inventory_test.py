@@ -125,7 +125,7 @@ class Inventory(harness.Case):
     def test_without_the_identity_devices_are_listed_sealed(self):
         self.build()
         self.bennu("export")
-        away = {"BENNU_IDENTITY": self.path("nothing.txt")}
+        away = {"BENNU_IDENTITY": ""}
         self.ask("restore", self.net, data="sealed", env=away)
         device = self.ask("device", "list", data="sealed", env=away)["items"][0]
         self.assertTrue(device["uuid"].startswith("~sealed~"))
