@@ -248,11 +248,11 @@ TEST_F(RemoteTest, MaintenanceMergesPacksAndLosesNothing) {
   const ObjectId unreachable = we_commit(head, "named by an intent only");
   auto other = std::move(*ours_.another_handle());
   ASSERT_TRUE(other.read_commit(commits[3]));
-  EXPECT_EQ(count_packs(ours_), 26U);
-  EXPECT_EQ(maintain(ours_, {.max_packs = 100})->packs_after, 26U);
+  EXPECT_EQ(count_packs(ours_), 27U);
+  EXPECT_EQ(maintain(ours_, {.max_packs = 100})->packs_after, 27U);
   const auto result = maintain(ours_, {.max_packs = 20});
   ASSERT_TRUE(result) << result.error().message;
-  EXPECT_EQ(result->packs_before, 26U);
+  EXPECT_EQ(result->packs_before, 27U);
   EXPECT_LE(result->packs_after, 5U);
   EXPECT_TRUE(ours_.read_commit(unreachable));
   for (const auto& commit : commits) EXPECT_TRUE(other.read_commit(commit));
