@@ -21,7 +21,7 @@ struct InitOptions {
 };
 
 Result<std::string> schema_text(const std::string& choice) {
-  if (choice == "network") return sync::default_schema_text();
+  if (choice == "network") return std::string(sync::default_schema_text());
   std::ifstream in(choice, std::ios::binary);
   if (!in) return make_error(Code::kNotFound, fmt::format("cannot read the schema {}", choice));
   std::string text{std::istreambuf_iterator<char>(in), {}};

@@ -16,9 +16,11 @@ namespace {
 constexpr std::size_t kProgressColumns = 78;
 
 bool wants_colours() {
+  // NOLINTBEGIN(concurrency-mt-unsafe): nobody changes the environment.
   const char* term = std::getenv("TERM");
   return ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr && term != nullptr &&
          std::string_view(term) != "dumb";
+  // NOLINTEND(concurrency-mt-unsafe)
 }
 
 std::string_view escape_of(Style style) {
