@@ -74,12 +74,12 @@ def check_format(files):
 
 
 def compile_commands():
-    """Source -> compile command, of our own sources that are not tests."""
+    """Source -> compile command, of what ships: neither tests nor benchmarks."""
     path = ROOT / "build/dev/compile_commands.json"
     commands = {}
     for entry in json.loads(path.read_text()):
         name = os.path.relpath(entry["file"], ROOT)
-        if name.startswith(("src/", "apps/")) and not name.endswith("_test.cpp"):
+        if name.startswith(("src/", "apps/")) and not name.endswith(("_test.cpp", "_bench.cpp")):
             commands[name] = entry.get("command", "")
     return commands
 
