@@ -1,9 +1,10 @@
 // What the benchmarks need made: stores, streams and work trees of the same content, and changes.
-//   bench_tool fill DATA COUNT LAYOUT        a data directory with COUNT keys, nothing exported yet
-//   bench_tool change DATA COUNT TOTAL LAYOUT SEED   COUNT of TOTAL keys get another value, one
-//   transaction bench_tool stream COUNT LAYOUT           the same content as a stream for git
-//   fast-import, on stdout bench_tool files DIR COUNT LAYOUT        the same content as files
-//   bench_tool touch DIR COUNT TOTAL LAYOUT SEED     the same change to the files
+//   fill DATA COUNT LAYOUT        a data directory with COUNT keys, not exported yet
+//   change DATA COUNT TOTAL LAYOUT SEED   COUNT of TOTAL keys change, one transaction
+//   stream COUNT LAYOUT           the same content for git fast-import, on stdout
+//   records COUNT LAYOUT          the same content as lines "KEY VALUE", on stdout
+//   files DIR COUNT LAYOUT        the same content as files
+//   touch DIR COUNT TOTAL LAYOUT SEED     the same change to the files
 // LAYOUT: shards (aa/bb/name) or flat (one directory). Content: fixed by the number of the key
 // alone.
 
@@ -93,6 +94,11 @@ void stream(std::uint64_t count, bool flat) {
   std::printf("done\n");
 }
 
+void records(std::uint64_t count, bool flat) {
+  for (const auto& [path, value] : sorted_content(count, flat))
+    std::printf("/%s %s\n", path.c_str(), value.c_str());
+}
+
 void write_file(const std::filesystem::path& file, const std::string& value) {
   std::ofstream out(file, std::ios::binary | std::ios::trunc);
   out << value;
@@ -126,6 +132,8 @@ int run(int argc, char** argv) {
     change(argv[2], number(3), number(4), flat(5), number(6));
   } else if (verb == "stream" && argc == 4) {
     stream(number(2), flat(3));
+  } else if (verb == "records" && argc == 4) {
+    records(number(2), flat(3));
   } else if (verb == "files" && argc == 5) {
     files(argv[2], number(3), flat(4));
   } else if (verb == "touch" && argc == 7) {

@@ -85,11 +85,12 @@ class Place:
     def store(self, count, layout):
         return self.once(f"store-{count}-{layout}", lambda p: run(TOOL, "fill", p, count, layout))
 
-    def stream(self, count, layout):
+    def text(self, form, count, layout):
+        """The content as bench_tool's verb `form` prints it."""
         def make(path):
             with open(path, "wb") as out:
-                subprocess.run([TOOL, "stream", str(count), layout], stdout=out, check=True)
-        return self.once(f"stream-{count}-{layout}", make)
+                subprocess.run([TOOL, form, str(count), layout], stdout=out, check=True)
+        return self.once(f"{form}-{count}-{layout}", make)
 
     def repository(self, count, layout):
         """A bare repository with that content, as an export leaves it."""
@@ -111,7 +112,7 @@ def median_of(times, ours, peer):
 
 
 def export_1m(place, count=MILLION, layout="shards", name="export_1m"):
-    store, stream = place.store(count, layout), place.stream(count, layout)
+    store, stream = place.store(count, layout), place.text("stream", count, layout)
 
     def ours():
         copy = place.fresh("export")
@@ -124,7 +125,7 @@ def export_1m(place, count=MILLION, layout="shards", name="export_1m"):
         run("git", "init", "-q", "--bare", repository)
         os.sync()
         with open(stream, "rb") as stdin:
-            return run("git", "-c", "core.fsync=all", "fast-import", "--quiet", cwd=repository, stdin=stdin)[0]
+            return run("git", "fast-import", "--quiet", cwd=repository, stdin=stdin)[0]
 
     mine, theirs = median_of(REPEATS, ours, peer)
     tree = run("git", "rev-parse", "main^{tree}", cwd=place.path("export", "repo.git"))[1]
@@ -136,6 +137,7 @@ def export_1m(place, count=MILLION, layout="shards", name="export_1m"):
 def restore_1m(place, count=MILLION, layout="shards", name="restore_1m"):
     # As a remote: a local path would only link the files.
     repository = "file://" + place.repository(count, layout)
+    records = place.text("records", count, layout)
 
     def ours():
         data = place.fresh("restored")
@@ -145,12 +147,15 @@ def restore_1m(place, count=MILLION, layout="shards", name="restore_1m"):
         return seconds
 
     def peer():
-        clone = place.fresh("clone.git")
+        clone, rocksdb = place.fresh("clone.git"), place.fresh("rocksdb")
         os.sync()
-        return run("git", "clone", "-q", "--bare", repository, clone)[0]
+        seconds = run("git", "clone", "-q", "--bare", repository, clone)[0]
+        with open(records, "rb") as stdin:
+            return seconds + run(ENGINE, "bare_load", rocksdb, stdin=stdin)[0]
 
     mine, theirs = median_of(REPEATS, ours, peer)
-    report(name, mine, theirs, "s", "<= 1.25 x git clone --bare alone", mine <= 1.25 * theirs,
+    report(name, mine, theirs, "s", "<= 1.25 x (git clone --bare + bare RocksDB load)",
+           mine <= 1.25 * theirs,
            f"{count} keys ({layout}) to a durable store with proof, whole process")
 
 
@@ -193,16 +198,18 @@ def memory_1m(place):
 
 
 def engine(place, case, *arguments):
-    """The engine's own cases measure in process and print lines of text; the table carries them."""
-    for line in run(ENGINE, case, *arguments, cwd=place.root)[1].splitlines():
-        results.append({"name": case, "text": line})
-        print(f"{case:<22}{line}", flush=True)
+    """The engine's own cases measure in process and print one object per line."""
+    environment = {**GIT_ENV, "TMPDIR": place.root}
+    done = subprocess.run([ENGINE, case, *map(str, arguments)], env=environment, capture_output=True,
+                          text=True, check=True)
+    for line in done.stdout.splitlines():
+        report(**json.loads(line))
 
 
 CASES = {
     "put_1": lambda place: engine(place, "put_1"),
     "put_100": lambda place: engine(place, "put_100"),
-    "stall_1m": lambda place: engine(place, "stage", MILLION),
+    "stall_1m": lambda place: engine(place, "stall", MILLION),
     "reopen_1m": lambda place: engine(place, "reopen", MILLION),
     "export_1m": export_1m,
     "export_100k_flat": lambda place: export_1m(place, 100_000, "flat", "export_100k_flat"),

@@ -1,5 +1,8 @@
 // Measures the embedded engine beside what it stands on. Not a test: numbers depend on the disk.
-//   engine_bench put_1 | put_100 | stage [KEYS] | reopen [KEYS]     (a folder is made in TMPDIR)
+//   engine_bench put_1 | put_100 | stall [KEYS] | reopen [KEYS]     (a folder is made in TMPDIR)
+//   engine_bench bare_load DIR       a plain RocksDB with the records of stdin, "KEY VALUE\n" each
+// Each case prints one JSON object per line, as bench/run.py reports them; bare_load prints
+// nothing.
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -9,9 +12,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <functional>
 #include <string>
 #include <thread>
@@ -39,6 +44,20 @@ std::unique_ptr<Store> open_store(const std::filesystem::path& path) {
   auto store = open_embedded({.path = path, .create_if_missing = true});
   BENNU_CHECK(store.has_value(), store ? "" : store.error().message);
   return std::move(*store);
+}
+
+// One row of the table; `what` has nothing in it that JSON would escape.
+void report(std::string_view name, double ours, double peer, std::string_view unit,
+            std::string_view target, bool met, std::string_view what) {
+  fmt::print(
+      R"({{"name":"{}","ours":{:.6g},"peer":{:.6g},"unit":"{}","target":"{}","met":{},"what":"{}"}})"
+      "\n",
+      name, ours, peer, unit, target, met, what);
+}
+
+double median(std::vector<double> numbers) {
+  std::sort(numbers.begin(), numbers.end());
+  return numbers[numbers.size() / 2];
 }
 
 struct Latencies {
@@ -98,29 +117,25 @@ void put_1() {
   const std::string value(kValueBytes, 'v');
   const env::TempDir dir;
   const auto store = open_store(dir.path() / "kv");
-  std::vector<double> ratios;
-  double ours_us = 0;
-  double bare_us = 0;
+  std::vector<double> ours;
+  std::vector<double> append;
+  std::vector<double> overwrite;
   std::uint64_t number = 0;
-  // Interleaved, so that what else the disk does meets both.
-  for (int round = 0; round < 10; ++round) {
-    const double bare = append_and_sync(dir.path() / fmt::format("bare{}", round), kRound, false);
-    const double ours =
-        time_threads(1, kRound,
-                     [&](std::uint64_t) {
-                       BENNU_CHECK(store->put({.key = key_of(number++), .value = value}), "put");
-                     }) /
-        kRound;
-    ratios.push_back(ours / bare);
-    ours_us += ours * 1e5;
-    bare_us += bare * 1e5;
+  // Interleaved, so that what else the disk does meets all.
+  for (int round = 0; round < 11; ++round) {
+    append.push_back(1e6 *
+                     append_and_sync(dir.path() / fmt::format("bare{}", round), kRound, false));
+    ours.push_back(1e6 / kRound * time_threads(1, kRound, [&](std::uint64_t) {
+                     BENNU_CHECK(store->put({.key = key_of(number++), .value = value}), "put");
+                   }));
+    overwrite.push_back(1e6 *
+                        append_and_sync(dir.path() / fmt::format("over{}", round), kRound, true));
   }
-  std::sort(ratios.begin(), ratios.end());
-  const double over = append_and_sync(dir.path() / "over", kRound, true) * 1e6;
-  fmt::print(
-      "put_1: ours {:.1f} us, append+fdatasync {:.1f} us, median ratio {:.2f}; overwrite {:.1f} "
-      "us\n",
-      ours_us, bare_us, ratios[ratios.size() / 2], over);
+  const double mine = median(ours);
+  report("put_1", mine, median(append), "us", "<= 1.3 x append + fdatasync",
+         mine <= 1.3 * median(append), "one writer, durable puts of 256 B, in process");
+  report("put_1:overwrite", mine, median(overwrite), "us", "reported", true,
+         "the same against an overwrite of a preallocated file + fdatasync");
 }
 
 std::unique_ptr<rocksdb::DB> open_rocksdb(const std::filesystem::path& path) {
@@ -140,38 +155,33 @@ void put_100() {
   const env::TempDir dir;
   const auto db = open_rocksdb(dir.path() / "rocksdb");
   const auto store = open_store(dir.path() / "kv");
-  std::vector<double> ratios;
+  std::vector<double> ours;
+  std::vector<double> theirs;
   double cpu_ours = 0;
   double cpu_theirs = 0;
-  double ours = 0;
-  double theirs = 0;
   // Interleaved, so that what else the machine does meets both.
   for (std::uint64_t round = 0; round < kRounds; ++round) {
     const std::uint64_t base = round * 1'000'000'000U;
     double cpu = cpu_s();
-    const double theirs_s = time_threads(kThreads, kEach, [&](std::uint64_t number) {
-      rocksdb::WriteBatch batch;
-      batch.Put(key_of(base + number), value).PermitUncheckedError();
-      rocksdb::WriteOptions write;
-      write.sync = true;
-      BENNU_CHECK(db->Write(write, &batch).ok(), "write");
-    });
+    theirs.push_back(kAll / time_threads(kThreads, kEach, [&](std::uint64_t number) {
+                       rocksdb::WriteBatch batch;
+                       batch.Put(key_of(base + number), value).PermitUncheckedError();
+                       rocksdb::WriteOptions write;
+                       write.sync = true;
+                       BENNU_CHECK(db->Write(write, &batch).ok(), "write");
+                     }));
     cpu_theirs += cpu_s() - cpu;
     cpu = cpu_s();
-    const double ours_s = time_threads(kThreads, kEach, [&](std::uint64_t number) {
-      BENNU_CHECK(store->put({.key = key_of(base + number), .value = value}), "put");
-    });
+    ours.push_back(kAll / time_threads(kThreads, kEach, [&](std::uint64_t number) {
+                     BENNU_CHECK(store->put({.key = key_of(base + number), .value = value}), "put");
+                   }));
     cpu_ours += cpu_s() - cpu;
-    ratios.push_back(theirs_s / ours_s);
-    ours += ours_s;
-    theirs += theirs_s;
   }
-  std::sort(ratios.begin(), ratios.end());
-  fmt::print(
-      "put_100: ours {:.0f}/s, rocksdb {:.0f}/s, median ratio {:.2f}; processor {:.1f} and {:.1f} "
-      "us\n",
-      kAll * kRounds / ours, kAll * kRounds / theirs, ratios[kRounds / 2],
-      cpu_ours * 1e6 / kAll / kRounds, cpu_theirs * 1e6 / kAll / kRounds);
+  report("put_100", median(ours), median(theirs), "puts/s", ">= 1.5 x synced RocksDB batches",
+         median(ours) >= 1.5 * median(theirs),
+         fmt::format("100 writers, durable puts of 256 B; processor time of one: {:.1f} us, "
+                     "RocksDB's {:.1f} us",
+                     cpu_ours * 1e6 / kAll / kRounds, cpu_theirs * 1e6 / kAll / kRounds));
 }
 
 // One client's puts, one after the other, until `stop` or `seconds` are over.
@@ -187,8 +197,7 @@ Latencies client(Store& store, const std::atomic<bool>& stop, double seconds) {
   return out;
 }
 
-double import(Store& store, std::uint64_t keys, const std::function<void()>& half_way = {}) {
-  const double start = now_s();
+void import(Store& store, std::uint64_t keys, const std::function<void()>& half_way = {}) {
   auto stage = store.stage();
   BENNU_CHECK(stage.has_value(), "stage");
   const std::string value(40, 'v');
@@ -202,39 +211,26 @@ double import(Store& store, std::uint64_t keys, const std::function<void()>& hal
   }
   const auto done = (*stage)->commit({}, {});
   BENNU_CHECK(done.has_value(), done ? "" : done.error().message);
-  return now_s() - start;
 }
 
-double peak_mb() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;
-}
-
-void stage(std::uint64_t keys) {
+void stall(std::uint64_t keys) {
   const env::TempDir dir;
   const auto store = open_store(dir.path() / "kv");
   std::atomic<bool> stop = false;
   Latencies before = client(*store, stop, 3);
   Latencies during;
-  double seconds = 0;
+  const double start = now_s();
   {
     std::jthread other([&] { during = client(*store, stop, 600); });
-    seconds = import(*store, keys);
+    import(*store, keys);
     stop = true;
   }
-  fmt::print(
-      "stage: {} keys in {:.2f} s; put p50 {:.0f} -> {:.0f} us, p99 {:.0f} -> {:.0f} us, longest "
-      "{:.0f} -> {:.0f} us "
-      "({:.1f} x p99), peak {:.0f} MB\n",
-      keys, seconds, before.at(0.5), during.at(0.5), before.at(0.99), during.at(0.99), before.at(1),
-      during.at(1), during.at(1) / before.at(0.99), peak_mb());
-  const env::TempDir alone;
-  const auto second = open_store(alone.path() / "kv");
-  fmt::print("stage alone: {:.2f} s\n", import(*second, keys));
-  const double start = now_s();
-  const auto count = second->range({.range = prefix_range("/data/7"), .count_only = true});
-  fmt::print("count of {}: {:.0f} us\n", count->count, (now_s() - start) * 1e6);
+  report("stall_1m", during.at(1) / 1000, before.at(0.99) / 1000, "ms", "<= 10 x the p99 without",
+         during.at(1) <= 10 * before.at(0.99),
+         fmt::format("longest of {} puts of another client while {} keys are imported ({:.1f} s), "
+                     "against the p99 without; p50 {:.2f} ms, without {:.2f} ms",
+                     during.us.size(), keys, now_s() - start, during.at(0.5) / 1000,
+                     before.at(0.5) / 1000));
 }
 
 // What the process that is killed does. RocksDB's threads do not survive a fork, so it is a program
@@ -271,26 +267,56 @@ void reopen(std::uint64_t keys) {
     const auto store = open_store(path);
     const auto found = store->range({.range = all_keys(), .count_only = true});
     const double seconds = now_s() - start;
-    fmt::print("reopen, killed {}: {:.3f} s to the first answer, {} keys\n", mode, seconds,
-               found->count);
+    report("reopen_1m:" + mode, seconds, 0, "s", "< 1 s", seconds < 1,
+           fmt::format("killed {}, {} keys: time to open and to the first answer (a count)",
+                       mode == "middle"  ? "in the middle of an import"
+                       : mode == "after" ? "after the import"
+                                         : "after 100000 puts of 50 writers",
+                       found->count));
   }
+}
+
+// The least that any durable load costs: no log, one flush (which syncs), RocksDB's own settings.
+void bare_load(const std::filesystem::path& path) {
+  const auto db = open_rocksdb(path);
+  rocksdb::WriteOptions unlogged;
+  unlogged.disableWAL = true;
+  rocksdb::WriteBatch batch;
+  std::array<char, 256> key{};
+  std::array<char, 256> value{};
+  const auto write = [&] {
+    BENNU_CHECK(db->Write(unlogged, &batch).ok(), "write");
+    batch.Clear();
+  };
+  while (std::scanf("%255s %255s", key.data(), value.data()) == 2) {
+    BENNU_CHECK(batch.Put(key.data(), value.data()).ok(), "put");
+    if (batch.Count() == 1000) write();
+  }
+  write();
+  BENNU_CHECK(db->Flush({}).ok(), "flush");
 }
 
 int run(int count, char** arguments) {
   const std::string what = count > 1 ? arguments[1] : "";
+  if (what == "bare_load" && count == 3) {
+    bare_load(arguments[2]);
+    return 0;
+  }
   const std::uint64_t keys = count > 2 ? std::stoull(arguments[2]) : 1'000'000;
   if (what == "put_1") {
     put_1();
   } else if (what == "put_100") {
     put_100();
-  } else if (what == "stage") {
-    stage(keys);
+  } else if (what == "stall") {
+    stall(keys);
   } else if (what == "reopen") {
     reopen(keys);
   } else if (what == "die" && count == 5) {
     work_and_die(arguments[3], arguments[4], keys);
   } else {
-    fmt::print(stderr, "usage: engine_bench put_1 | put_100 | stage [KEYS] | reopen [KEYS]\n");
+    fmt::print(
+        stderr,
+        "usage: engine_bench put_1 | put_100 | stall [KEYS] | reopen [KEYS] | bare_load DIR\n");
     return 1;
   }
   return 0;
