@@ -17,8 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What a killed process leaves: its unfinished packs, and the locks of refs it was moving. The
-// caller holds the store's lock, so no other Bennu is at work here.
+// What a killed process leaves: its and git's unfinished packs, and the locks of refs it was
+// moving. The caller holds the store's lock, so no other Bennu is at work here.
 void sweep(const fs::path& path) {
   std::error_code ignored;
   for (const fs::path& folder : {path / "objects" / "pack", path}) {
@@ -26,7 +26,8 @@ void sweep(const fs::path& path) {
          it.increment(ignored)) {
       std::error_code failed;
       const std::string name = it->path().filename();
-      if (name.starts_with(kTemporaryPrefix)) fs::remove_all(it->path(), failed);
+      const bool of_git = name.starts_with("tmp_") || name.starts_with(".tmp-");
+      if (of_git || name.starts_with(kTemporaryPrefix)) fs::remove_all(it->path(), failed);
     }
   }
   for (fs::recursive_directory_iterator it(path / "refs", ignored), end; !ignored && it != end;
