@@ -140,6 +140,7 @@ Result<DataDir> DataDir::open(const fs::path& path) {
   }
   BENNU_TRY(settings);
   BENNU_ASSIGN(auto lock, lock_folder(path));
+  fs::remove(path / kUnfinishedMarker, error);  // of a create that ended right before its last step
   DataDir directory(path, std::move(*settings));
   directory.lock_ = std::move(lock);
   BENNU_TRY(directory.open_parts(false));
