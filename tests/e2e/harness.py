@@ -11,6 +11,14 @@ import unittest
 BENNU = os.environ["BENNU_BIN"]
 
 
+def memory_folder(needed=1 << 29):
+    """A folder in memory with that much room, for tests that need no disk; None if there is none."""
+    folder = "/dev/shm"
+    if os.path.isdir(folder) and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > needed:
+        return folder
+    return None
+
+
 class Answer:
     def __init__(self, status, out, err):
         self.status, self.out, self.err = status, out, err
@@ -24,9 +32,10 @@ class Case(unittest.TestCase):
     """A temporary folder, `self.dir`, with a git identity of its own."""
 
     maxDiff = None
+    folder = None  # where its folder is made; None: where temporary files go
 
     def setUp(self):
-        self.dir = tempfile.mkdtemp(prefix="bennu-e2e-")
+        self.dir = tempfile.mkdtemp(prefix="bennu-e2e-", dir=self.folder)
         self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
         self.env = {**os.environ, "HOME": self.dir, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8",
                     "BENNU_ACTOR": "Ada <ada@example.org>", "GIT_AUTHOR_NAME": "Grace",
