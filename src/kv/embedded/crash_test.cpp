@@ -251,7 +251,7 @@ TEST_P(Crash, KeepsWhatWasAcknowledgedAndNothingHalf) {
 INSTANTIATE_TEST_SUITE_P(At, Crash,
                          testing::Values("write.before", "write.after", "stage.opened",
                                          "stage.ingested", "stage.committed", "stage.clean",
-                                         "reclaim.revision"),
+                                         "reclaim.revision", "counts.save"),
                          [](const auto& one) {
                            std::string name = one.param;
                            name[name.find('.')] = '_';

@@ -18,11 +18,9 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "kv/embedded/store_folder.hpp"
 
 namespace bennu::kv::embedded {
-
-/// The newest layout this code writes and the only one it reads.
-inline constexpr std::uint32_t kFormatVersion = 1;
 
 enum class Family : std::uint8_t { kMeta, kCur, kHist, kLog, kStaged, kStageLog, kLease };
 inline constexpr std::size_t kFamilyCount = 7;
@@ -36,7 +34,7 @@ struct DatabaseOptions {
 
 class Database {
  public:
-  Database(std::unique_ptr<rocksdb::DB> db, std::filesystem::path path,
+  Database(FolderLock lock, std::unique_ptr<rocksdb::DB> db, std::filesystem::path path,
            std::vector<rocksdb::ColumnFamilyHandle*> handles);
   ~Database();
   Database(const Database&) = delete;
@@ -52,6 +50,7 @@ class Database {
   [[nodiscard]] std::shared_ptr<const rocksdb::Snapshot> snapshot() const;
 
  private:
+  FolderLock lock_;  // the last to go
   std::unique_ptr<rocksdb::DB> db_;
   std::filesystem::path path_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;

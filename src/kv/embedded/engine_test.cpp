@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <new>
 #include <thread>
 
 #include "env/temp_dir.hpp"
@@ -229,6 +234,106 @@ TEST_F(Engine, ASecondOpenIsRefused) {
   const auto second = open_embedded({.path = dir.path() / "kv"});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().reason, reason::kLocked);
+}
+
+// Every file of a folder with its bytes.
+std::map<std::string, std::string> files_of(const std::filesystem::path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    std::ifstream in(entry.path(), std::ios::binary);
+    files[entry.path()] = {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  }
+  return files;
+}
+
+TEST_F(Engine, ASecondOpenTouchesNothingOfAStoreThatIsBeingWritten) {
+  put("a", "1");
+  // What the log of a store looks like in the middle of a write of zeros.
+  for (const auto& [path, bytes] : files_of(dir.path() / "kv")) {
+    if (path.ends_with(".log")) std::ofstream(path, std::ios::app) << std::string(5'000, '\0');
+  }
+  const auto before = files_of(dir.path() / "kv");
+  for (const bool read_only : {false, true}) {
+    const auto second = open_embedded({.path = dir.path() / "kv", .read_only = read_only});
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().reason, reason::kLocked) << second.error().message;
+    EXPECT_TRUE(files_of(dir.path() / "kv") == before);
+  }
+}
+
+TEST_F(Engine, ManyMayReadAtATimeWhileNobodyWrites) {
+  put("a", "1");
+  store.reset();
+  const auto one = open_embedded({.path = dir.path() / "kv", .read_only = true});
+  const auto two = open_embedded({.path = dir.path() / "kv", .read_only = true});
+  EXPECT_TRUE(one && two);
+  const auto writing = open_embedded({.path = dir.path() / "kv"});
+  ASSERT_FALSE(writing);
+  EXPECT_EQ(writing.error().reason, reason::kLocked);
+}
+
+// A store whose fail point `at` calls a function.
+class Hooked : public testing::Test {
+ protected:
+  void open(std::string at, std::function<void()> act) {
+    EngineOptions options{.path = dir.path() / "kv", .create_if_missing = true};
+    options.test_hooks = {.fail_point =
+                              [at = std::move(at), act = std::move(act)](std::string_view here) {
+                                if (here == at) act();
+                              },
+                          .stage_spill_changes = 2};
+    auto opened = open_embedded(options);
+    ASSERT_TRUE(opened) << opened.error().message;
+    store = std::move(*opened);
+  }
+  Status put_staged(int keys) {
+    BENNU_ASSIGN(const auto stage, store->stage());
+    for (int i = 0; i < keys; ++i) BENNU_TRY(stage->put("s" + std::to_string(i), "v"));
+    BENNU_TRY(stage->commit({}, {}));
+    return {};
+  }
+
+  env::TempDir dir;
+  std::atomic<bool> armed = false;
+  std::unique_ptr<Store> store;
+};
+
+TEST_F(Hooked, ARequestThatThrowsIsAnsweredAndHoldsNobodyUp) {
+  armed = true;
+  open("write.evaluate", [this] {
+    if (armed.exchange(false)) throw std::bad_alloc();
+  });
+  const auto thrown = store->put({.key = "a", .value = "1"});
+  ASSERT_FALSE(thrown);
+  EXPECT_EQ(thrown.error().code, Code::kInternal);
+  EXPECT_EQ(thrown.error().effect, Effect::kNone);
+  const auto next = store->put({.key = "b", .value = "1"});
+  ASSERT_TRUE(next) << next.error().message;
+  EXPECT_EQ(next->revision, Revision{2});
+
+  ASSERT_TRUE(put_staged(5));
+  armed = true;
+  EXPECT_FALSE(put_staged(6));
+  EXPECT_TRUE(put_staged(6));
+  const auto all = store->range({.range = all_keys(), .count_only = true});
+  ASSERT_TRUE(all);
+  EXPECT_EQ(all->count, 7);
+}
+
+TEST_F(Hooked, CompactionWhileAStageBeginsTakesNoChangeFromIt) {
+  open("stage.ticket", [&] {
+    ASSERT_TRUE(store->put({.key = "s1", .value = "2"}));
+    const auto last = store->put({.key = "s1", .value = "3"});
+    ASSERT_TRUE(last);
+    ASSERT_TRUE(store->compact(last->revision, true));
+  });
+  ASSERT_TRUE(store->put({.key = "s1", .value = "1"}));
+  ASSERT_TRUE(put_staged(5));
+  const auto found = store->range({.range = {.key = "s1", .end = {}}});
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->kvs.size(), 1U);
+  EXPECT_EQ(found->kvs[0].version, 4);
+  EXPECT_EQ(found->kvs[0].create_revision, Revision{2});
 }
 
 TEST_F(Engine, WithoutPermissionToCreateThereIsNoStore) {

@@ -35,6 +35,42 @@ Event to_event(const std::vector<Change>& changes, std::size_t at, Revision revi
 
 }  // namespace
 
+// Takes back what a request added unless it is kept: an error, or an exception, in the middle
+// leaves the requests before it as they were.
+class Group::Undo {
+ public:
+  explicit Undo(Group& group)
+      : group_(group),
+        newest_(group.newest_),
+        compacted_(group.compacted_),
+        log_size_(group.log_.size()),
+        deltas_(group.deltas_.size()) {
+    group.batch_.SetSavePoint();
+  }
+  ~Undo() {
+    if (kept_) {
+      group_.batch_.PopSavePoint().PermitUncheckedError();
+      return;
+    }
+    group_.batch_.RollbackToSavePoint().PermitUncheckedError();
+    group_.newest_ = newest_;
+    group_.compacted_ = compacted_;
+    group_.log_.resize(log_size_);
+    group_.deltas_.resize(deltas_);
+  }
+  Undo(const Undo&) = delete;
+  Undo& operator=(const Undo&) = delete;
+  void keep() { kept_ = true; }
+
+ private:
+  Group& group_;
+  const Revision newest_;
+  const Revision compacted_;
+  const std::size_t log_size_;
+  const std::size_t deltas_;
+  bool kept_ = false;
+};
+
 Group::Group(const Database& database, std::shared_ptr<const View> view,
              std::shared_ptr<Group> previous)
     : database_(database),
@@ -185,29 +221,30 @@ Status Group::add_changes(const std::vector<Change>& changes, StageRef stage) {
 }
 
 Status Group::absorb(Evaluation& evaluation, WatchHub::Wants wants, StageRef stage) {
+  Undo undo(*this);
+  BENNU_TRY(add_side_effects(evaluation.side()));
   const auto& changes = evaluation.changes();
-  const Revision before = newest_;
-  batch_.SetSavePoint();
-  Status added = add_side_effects(evaluation.side());
-  if (added && (!changes.empty() || stage.id != 0)) added = add_changes(changes, stage);
-  if (!added) {
-    batch_.RollbackToSavePoint().PermitUncheckedError();
-    return added;
+  if (!changes.empty() || stage.id != 0) {
+    BENNU_TRY(add_changes(changes, stage));
+    // What watchers get must be whole revisions that end at the newest; a stage is read from the
+    // log.
+    if (!wants.changes || stage.id != 0) {
+      recent_.clear();
+    } else {
+      add_recent(changes, wants.prev);
+    }
+    overlay_.absorb(std::move(evaluation.overlay()));
   }
-  batch_.PopSavePoint().PermitUncheckedError();
-  if (newest_ == before) return {};
-  overlay_.absorb(std::move(evaluation.overlay()));
-  // What watchers get must be whole revisions that end at the newest; a stage is read from the log.
-  if (!wants.changes || stage.id != 0) {
-    recent_.clear();
-    return {};
-  }
-  ChangeBlock block{.revision = newest_, .changes = {}, .last = true, .with_prev = wants.prev};
+  undo.keep();
+  return {};
+}
+
+void Group::add_recent(const std::vector<Change>& changes, bool with_prev) {
+  ChangeBlock block{.revision = newest_, .changes = {}, .last = true, .with_prev = with_prev};
   for (std::size_t i = 0; i < changes.size(); ++i) {
-    block.changes.push_back(to_event(changes, i, newest_, wants.prev));
+    block.changes.push_back(to_event(changes, i, newest_, with_prev));
   }
   recent_.push_back(std::move(block));
-  return {};
 }
 
 void Group::seal() {

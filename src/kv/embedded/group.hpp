@@ -63,6 +63,8 @@ class Group {
   void wait_for_turn() const;
 
  private:
+  class Undo;
+  void add_recent(const std::vector<Change>& changes, bool with_prev);
   [[nodiscard]] Status add_side_effects(const SideEffects& side);
   [[nodiscard]] Status clean(std::string_view key);
   [[nodiscard]] Status add_changes(const std::vector<Change>& changes, StageRef stage);

@@ -272,9 +272,8 @@ class Cursor::Impl {
     return found;
   }
 
-  void consider(RecordView record, std::string_view family, bool keep) {
+  void consider(RecordView record, bool keep) {
     if (record.mod > at_.value || (has_best_ && record.mod < best_.mod)) return;
-    (void)family;
     best_ = record;
     has_best_ = true;
     if (keep) {
@@ -288,7 +287,7 @@ class Cursor::Impl {
     if (!cur.valid || cur.key != key_) return;
     const auto record = decode_record(to_view(cur.it->value()));
     if (!record) return fail(corrupt_record("cur", key_));
-    consider(*record, "cur", false);
+    consider(*record, false);
   }
 
   void consider_staged() {
@@ -300,7 +299,7 @@ class Cursor::Impl {
         auto record = decode_record(to_view(staged.it->value()));
         if (!record) return fail(corrupt_record("staged", key_));
         resolve(*record, stage->second);
-        consider(*record, "staged", true);
+        consider(*record, true);
       }
       advance(staged);
     }
@@ -317,7 +316,7 @@ class Cursor::Impl {
     }
     const auto record = decode_record(to_view(hist.it->value()));
     if (!record) return fail(corrupt_record("hist", key_));
-    consider(*record, "hist", false);
+    consider(*record, false);
   }
 
   // Finds the next key that exists.

@@ -32,8 +32,9 @@ Status Stage::add(std::string_view key, std::optional<std::string_view> value) {
 }
 
 Status Stage::spill() {
+  ticket_ = context_.registry->open(context_.published->get()->revision);
+  if (context_.fail_point) context_.fail_point("stage.ticket");
   base_ = context_.published->get();
-  ticket_ = context_.registry->open(base_->revision);
   BENNU_ASSIGN(builder_, StageBuilder::create(*context_.database, *base_, ticket_->id));
   for (const auto& [key, value] : small_) {
     BENNU_TRY(builder_->add(key, value ? std::optional<std::string_view>(*value) : std::nullopt));

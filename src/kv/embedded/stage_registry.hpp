@@ -27,7 +27,8 @@ class StageRegistry {
 
   explicit StageRegistry(std::uint64_t next_id) { state_.lock()->next_id = next_id; }
 
-  /// From now on the log from `base` on is kept.
+  /// From now on the log from `base` on is kept; what the caller builds on must be read after it,
+  /// so that no change between the two can be compacted away.
   [[nodiscard]] Ticket open(Revision base) {
     auto state = state_.lock();
     state->bases.insert(base.value);

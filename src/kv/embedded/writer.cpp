@@ -1,8 +1,29 @@
 #include "kv/embedded/writer.hpp"
 
+#include <fmt/format.h>
+
+#include <exception>
+
 #include "kv/reasons.hpp"
 
 namespace bennu::kv::embedded {
+namespace {
+
+// What throws here is the library, for want of memory mostly. Whoever leads a group must come back
+// to write it, so nothing passes.
+template <class Work>
+Status without_throwing(const Work& work) {
+  try {
+    return work();
+  } catch (const std::exception& error) {
+    return make_error(Code::kInternal,
+                      fmt::format("the request could not be carried out ({}): ask for less at once",
+                                  error.what()));
+  }
+}
+
+}  // namespace
+
 Writer::Writer(const Database& database, PublishedView& published, Hooks hooks)
     : database_(database), published_(published), hooks_(std::move(hooks)) {}
 
@@ -25,14 +46,15 @@ Result<Writer::Joined> Writer::join(const std::function<Status(Evaluation&)>& ev
   }
   ++open_requests_;
   joined.group = open_;
-  Base base = open_->base();
-  base.lease_exists = hooks_.lease_exists;
-  Evaluation evaluation(std::move(base));
-  joined.evaluated = evaluate(evaluation);
-  if (joined.evaluated) {
-    joined.evaluated = open_->absorb(
-        evaluation, hooks_.watches != nullptr ? hooks_.watches->wants() : WatchHub::Wants{});
-  }
+  joined.evaluated = without_throwing([&]() -> Status {
+    Base base = open_->base();
+    base.lease_exists = hooks_.lease_exists;
+    Evaluation evaluation(std::move(base));
+    hit("write.evaluate");
+    BENNU_TRY(evaluate(evaluation));
+    return open_->absorb(evaluation,
+                         hooks_.watches != nullptr ? hooks_.watches->wants() : WatchHub::Wants{});
+  });
   return joined;
 }
 
@@ -45,7 +67,8 @@ Status Writer::execute(const std::function<Status(Evaluation&)>& evaluate, bool 
   return joined.evaluated;
 }
 
-void Writer::lead(const std::shared_ptr<Group>& group) {
+// An exception from here on ends the process: nobody could say what is on disk.
+void Writer::lead(const std::shared_ptr<Group>& group) noexcept {
   std::unique_lock lock(mutex_);
   if (in_flight_) {
     const auto previous = in_flight_;
@@ -82,22 +105,28 @@ Status Writer::exclusive(const std::function<Status(Group&, Evaluation&, const V
   lock.unlock();
 
   Group group(database_, view, nullptr);
-  Base base = group.base();
-  base.lease_exists = hooks_.lease_exists;
-  Evaluation evaluation(std::move(base));
-  const Status worked = work(group, evaluation, *view);
-  Status outcome;
+  const Status worked = without_throwing([&]() -> Status {
+    Base base = group.base();
+    base.lease_exists = hooks_.lease_exists;
+    Evaluation evaluation(std::move(base));
+    hit("write.evaluate");
+    return work(group, evaluation, *view);
+  });
+  return end_exclusive(group, worked);
+}
+
+Status Writer::end_exclusive(Group& group, const Status& worked) noexcept {
+  Status outcome = worked;
   if (worked) {
     group.seal();
     outcome = write(group);
   }
-
-  lock.lock();
+  std::unique_lock lock(mutex_);
   if (worked) conclude(group, outcome);
   exclusive_ = false;
   lock.unlock();
   group_left_.notify_all();
-  return worked ? outcome : worked;
+  return outcome;
 }
 
 void Writer::conclude(Group& group, const Status& outcome) {

@@ -37,7 +37,8 @@ class Writer {
     /// Called when there is work for the background: a compaction, an oversized block of counts,
     /// many revisions since the counts were saved.
     std::function<void()> background;
-    /// For tests: called by name at the places where a crash must be survived.
+    /// For tests: called by name at the places where a crash must be survived; what it throws at
+    /// write.evaluate is answered.
     std::function<void(std::string_view)> fail_point;
   };
 
@@ -62,7 +63,8 @@ class Writer {
     Status evaluated;
   };
   [[nodiscard]] Result<Joined> join(const std::function<Status(Evaluation&)>& evaluate, bool alone);
-  void lead(const std::shared_ptr<Group>& group);
+  void lead(const std::shared_ptr<Group>& group) noexcept;
+  [[nodiscard]] Status end_exclusive(Group& group, const Status& worked) noexcept;
   [[nodiscard]] Status write(Group& group);
   [[nodiscard]] bool recover();
   void conclude(Group& group, const Status& outcome);

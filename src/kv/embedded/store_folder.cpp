@@ -1,0 +1,225 @@
+#include "kv/embedded/store_folder.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "kv/embedded/wal_check.hpp"
+#include "kv/reasons.hpp"
+
+namespace bennu::kv::embedded {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kFormatFile = "FORMAT";
+constexpr std::string_view kFormatPrefix = "bennu kv store, format ";
+
+Error io_error(const fs::path& path, std::string_view doing, int error) {
+  const Code code = error == EACCES || error == EPERM || error == EROFS ? Code::kPermissionDenied
+                    : error == ENOSPC || error == EDQUOT                ? Code::kResourceExhausted
+                                                                        : Code::kUnavailable;
+  return make_error(
+      code,
+      fmt::format("cannot {} {}: {}", doing, path.string(), std::generic_category().message(error)),
+      code == Code::kResourceExhausted ? reason::kNoSpace : Reason{});
+}
+
+Status sync_folder(const fs::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return io_error(folder, "open", errno);
+  const int result = ::fsync(fd);
+  const int error = errno;
+  ::close(fd);
+  if (result != 0) return io_error(folder, "sync", error);
+  return {};
+}
+
+// A write that the disk has room for in part says why only when it is asked for the rest.
+bool write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno != EINTR) return false;
+    if (written > 0) bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+Status write_format(const fs::path& folder) {
+  const fs::path temporary = folder / "FORMAT.new";
+  const std::string text = fmt::format("{}{}\n", kFormatPrefix, kFormatVersion);
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) return io_error(temporary, "create", errno);
+  const bool done = write_all(fd, text) && ::fsync(fd) == 0;
+  const int error = errno;
+  ::close(fd);
+  if (!done) return io_error(temporary, "write", error);
+  if (::rename(temporary.c_str(), (folder / kFormatFile).c_str()) != 0) {
+    return io_error(folder / kFormatFile, "create", errno);
+  }
+  return sync_folder(folder);
+}
+
+Status check_format(const fs::path& file) {
+  std::ifstream in(file);
+  std::string line;
+  std::getline(in, line);
+  if (in.bad() || (!in && line.empty())) return io_error(file, "read", errno == 0 ? EIO : errno);
+  std::uint32_t version = 0;
+  const bool known = line.starts_with(kFormatPrefix);
+  const char* const begin = line.data() + (known ? kFormatPrefix.size() : 0);
+  const char* const end = line.data() + line.size();
+  const auto [rest, error] = std::from_chars(begin, end, version);
+  if (!known || error != std::errc{} || rest != end) {
+    return make_error(
+        Code::kDataLoss,
+        fmt::format("{} does not name a store format: restore the store from Git or a backup",
+                    file.string()),
+        reason::kCorrupt);
+  }
+  if (version != kFormatVersion) {
+    return make_error(Code::kFailedPrecondition,
+                      fmt::format("{} has store format {}, this Bennu knows {}: use a newer Bennu; "
+                                  "nothing was changed",
+                                  file.parent_path().string(), version, kFormatVersion),
+                      reason::kUnknownFormat);
+  }
+  return {};
+}
+
+struct FolderContents {
+  bool format = false;
+  bool current = false;
+  bool data = false;     // tables, or a log that holds something
+  bool foreign = false;  // anything, when there is no format file
+};
+
+Result<FolderContents> look_into(const fs::path& folder) {
+  FolderContents found;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    const std::string extension = it->path().extension().string();
+    std::error_code ignored;
+    if (name == kFormatFile) found.format = true;
+    if (name == "CURRENT") found.current = true;
+    if (extension == ".sst" || (extension == ".log" && it->file_size(ignored) > 0))
+      found.data = true;
+    if (name != "FORMAT.new") found.foreign = true;
+  }
+  if (error) return io_error(folder, "look into", error.value());
+  return found;
+}
+
+Error no_store(const fs::path& folder) {
+  return make_error(
+      Code::kNotFound,
+      fmt::format("there is no store in {}: create one with `bennu init` or `bennu restore`",
+                  folder.string()),
+      reason::kNoStore);
+}
+
+Result<FolderLock> take_lock(const fs::path& folder, bool shared) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return io_error(folder, "open", errno);
+  FolderLock lock(fd);
+  if (::flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) return io_error(folder, "lock", errno);
+  return make_error(
+      Code::kFailedPrecondition,
+      fmt::format("cannot open the store in {}: another process has it open: stop it, or talk to "
+                  "it instead",
+                  folder.string()),
+      reason::kLocked);
+}
+
+Status make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return io_error(folder, "create", error.value());
+  const fs::path parent = fs::absolute(folder, error).parent_path();
+  return error ? Status{} : sync_folder(parent);
+}
+
+// Decides whether RocksDB may create, and makes the format file if so.
+Result<bool> check_contents(const fs::path& folder, bool may_create) {
+  BENNU_ASSIGN(const FolderContents found, look_into(folder));
+  if (found.format) {
+    BENNU_TRY(check_format(folder / kFormatFile));
+    if (found.current) return false;
+    if (found.data) {
+      return make_error(Code::kDataLoss,
+                        fmt::format("{} is missing, though there is data beside it: restore the "
+                                    "store from Git or a backup",
+                                    (folder / "CURRENT").string()),
+                        reason::kCorrupt);
+    }
+    if (!may_create) return no_store(folder);
+    return true;  // a creation that was killed half-way
+  }
+  if (found.current) {
+    return make_error(Code::kDataLoss,
+                      fmt::format("{} is missing: restore the store from Git or a backup",
+                                  (folder / kFormatFile).string()),
+                      reason::kCorrupt);
+  }
+  if (!may_create) return no_store(folder);
+  if (found.foreign) {
+    return make_error(Code::kFailedPrecondition,
+                      fmt::format("{} holds files that are not a store: choose an empty folder",
+                                  folder.string()));
+  }
+  BENNU_TRY(write_format(folder));
+  return true;
+}
+
+Status cut(const fs::path& file, std::uint64_t size) {
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return io_error(file, "open", errno);
+  const bool done = ::ftruncate(fd, static_cast<off_t>(size)) == 0 && ::fsync(fd) == 0;
+  const int error = errno;
+  ::close(fd);
+  return done ? Status{} : Status(io_error(file, "cut the torn end of", error));
+}
+
+Status check_logs(const fs::path& folder, bool read_only) {
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() != ".log") continue;
+    BENNU_ASSIGN(const WalCheck check, check_wal(it->path()));
+    if (check.torn_at && !read_only) BENNU_TRY(cut(it->path(), *check.torn_at));
+  }
+  return error ? Status(io_error(folder, "look into", error.value())) : Status{};
+}
+
+}  // namespace
+
+FolderLock::~FolderLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Result<PreparedFolder> prepare_folder(const fs::path& folder, bool create_if_missing,
+                                      bool read_only) {
+  const bool may_create = create_if_missing && !read_only;
+  std::error_code error;
+  if (fs::status(folder, error).type() == fs::file_type::not_found) {
+    if (!may_create) return no_store(folder);
+    BENNU_TRY(make_folder(folder));
+  }
+  // Before anything is looked at: a log that somebody is writing looks torn.
+  BENNU_ASSIGN(auto lock, take_lock(folder, read_only));
+  BENNU_ASSIGN(const bool create, check_contents(folder, may_create));
+  if (!create) BENNU_TRY(check_logs(folder, read_only));
+  return PreparedFolder{.lock = std::move(lock), .create = create};
+}
+
+}  // namespace bennu::kv::embedded

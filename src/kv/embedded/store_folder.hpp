@@ -1,0 +1,51 @@
+#pragma once
+// What   The store's folder before RocksDB sees it: whose it is, which format it has, and whether
+//        its logs are whole.
+// Why    Nothing of a store that another process has open, or of a newer format, may be touched.
+// Use    `prepare_folder` first; keep its lock for as long as the database is open.
+// Errors kNotFound (kNoStore); kFailedPrecondition (kLocked: open elsewhere; kUnknownFormat: made
+//        by a newer Bennu; the folder holds something else); kDataLoss (kCorrupt);
+//        kPermissionDenied; kResourceExhausted (kNoSpace).
+// Threads Safe for all.
+// Source flock(2); docs/formats/rocksdb.md.
+
+#include <cstdint>
+#include <filesystem>
+#include <utility>
+
+#include "base/result.hpp"
+
+namespace bennu::kv::embedded {
+
+/// The newest layout this code writes and the only one it reads.
+inline constexpr std::uint32_t kFormatVersion = 1;
+
+/// Holds the folder for this process until it goes: against others that write, or all others.
+class FolderLock {
+ public:
+  FolderLock() = default;
+  explicit FolderLock(int fd) : fd_(fd) {}
+  FolderLock(FolderLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FolderLock& operator=(FolderLock&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+  ~FolderLock();
+
+ private:
+  int fd_ = -1;
+};
+
+struct PreparedFolder {
+  FolderLock lock;
+  bool create = false;  ///< there is nothing yet: RocksDB may create
+};
+
+/// Takes the folder (makes it, where it is missing and may be made), checks its format and its
+/// logs, and cuts a torn end off unless `read_only`.
+[[nodiscard]] Result<PreparedFolder> prepare_folder(const std::filesystem::path& folder,
+                                                    bool create_if_missing, bool read_only);
+
+}  // namespace bennu::kv::embedded
