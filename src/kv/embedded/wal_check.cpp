@@ -1,16 +1,20 @@
 #include "kv/embedded/wal_check.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
-#include <fstream>
-#include <iterator>
+#include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "kv/reasons.hpp"
 
@@ -101,16 +105,71 @@ Fragment fragment_at(std::string_view block) {
   return {.type = type, .size = header + length};
 }
 
+// A log, one block at a time in memory.
+class LogFile {
+ public:
+  static Result<LogFile> open(const std::filesystem::path& path) {
+    LogFile file(path, ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat about{};
+    if (file.fd_ < 0 || ::fstat(file.fd_, &about) != 0) return file.error();
+    file.size_ = static_cast<std::uint64_t>(about.st_size);
+    return file;
+  }
+  LogFile(LogFile&& other) noexcept
+      : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), size_(other.size_) {}
+  LogFile& operator=(LogFile&&) = delete;
+  LogFile(const LogFile&) = delete;
+  LogFile& operator=(const LogFile&) = delete;
+  ~LogFile() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+
+  [[nodiscard]] std::uint64_t size() const { return size_; }
+  /// What there is from `at` on of its block; valid until the next call.
+  [[nodiscard]] Result<std::string_view> rest_of_block(std::uint64_t at) {
+    const std::uint64_t start = at - at % kBlock;
+    if (block_.empty() || start != start_) {
+      block_.resize(std::min<std::uint64_t>(kBlock, size_ - start));
+      start_ = start;
+      for (std::size_t have = 0; have < block_.size();) {
+        const ssize_t got = ::pread(fd_, block_.data() + have, block_.size() - have,
+                                    static_cast<off_t>(start + have));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return error();
+        if (got == 0) return make_error(Code::kUnavailable, path_.string() + " became shorter");
+        have += static_cast<std::size_t>(got);
+      }
+    }
+    return std::string_view(block_).substr(at - start);
+  }
+
+ private:
+  LogFile(std::filesystem::path path, int fd) : path_(std::move(path)), fd_(fd) {}
+  [[nodiscard]] Error error() const {
+    const int number = errno;
+    return make_error(
+        number == EACCES ? Code::kPermissionDenied : Code::kUnavailable,
+        fmt::format("cannot read {}: {}", path_.string(), std::generic_category().message(number)));
+  }
+
+  std::filesystem::path path_;
+  int fd_;
+  std::uint64_t size_ = 0;
+  std::string block_;
+  std::uint64_t start_ = 0;
+};
+
 // The end of the last record that is whole, from the start on without a gap.
-std::size_t whole_until(std::string_view log) {
-  std::size_t whole = 0;
-  for (std::size_t at = 0; at < log.size();) {
+Result<std::uint64_t> whole_until(LogFile& log) {
+  std::uint64_t whole = 0;
+  for (std::uint64_t at = 0; at < log.size();) {
     const std::size_t left_in_block = kBlock - at % kBlock;
     if (left_in_block < kHeader) {
       at += left_in_block;  // the tail of a block that no header fits in
       continue;
     }
-    const Fragment fragment = fragment_at(log.substr(at, left_in_block));
+    BENNU_ASSIGN(const std::string_view rest, log.rest_of_block(at));
+    const Fragment fragment = fragment_at(rest);
     if (fragment.size == 0) break;
     at += fragment.size;
     if (fragment.ends()) whole = at;
@@ -118,57 +177,75 @@ std::size_t whole_until(std::string_view log) {
   return whole;
 }
 
-// Where a write that began after `from` starts, if there is one.
-std::size_t later_start(std::string_view log, std::size_t from) {
-  for (std::size_t at = from; at + kHeader <= log.size(); ++at) {
-    const std::size_t left_in_block = kBlock - at % kBlock;
-    const auto type = static_cast<unsigned char>(log[at + 6]);
-    if (left_in_block < kHeader || !Fragment{.type = type}.starts()) continue;
-    if (fragment_at(log.substr(at, left_in_block)).starts()) return at;
+// Bytes that may be checksummed in search of a record that could begin anywhere: a tenth of a
+// second. Records that a block's start leads to are found without.
+constexpr std::uint64_t kSearchedBytes = 256UL << 20;
+
+// Where a write that began after `from` starts, if there is one. Each block begins with a fragment,
+// so behind the block with the damage there is no need to search for where one may begin, unless
+// there is more damage.
+Result<std::optional<std::uint64_t>> later_start(LogFile& log, std::uint64_t from) {
+  std::uint64_t left_to_search = kSearchedBytes;
+  for (std::uint64_t at = from; at < log.size(); at += kBlock - at % kBlock) {
+    BENNU_ASSIGN(const std::string_view block, log.rest_of_block(at));
+    std::size_t good = 0;
+    if (at % kBlock == 0) {
+      for (Fragment fragment = fragment_at(block); fragment.size != 0;
+           fragment = fragment_at(block.substr(good))) {
+        if (fragment.starts()) return std::optional(at + good);
+        good += fragment.size;
+      }
+    }
+    for (std::size_t i = good; i + kHeader <= block.size(); ++i) {
+      const std::string_view rest = block.substr(i);
+      if (!Fragment{.type = static_cast<unsigned char>(rest[6])}.starts()) continue;
+      const std::size_t length = read_le(rest.substr(4), 2);
+      if (length > rest.size()) continue;
+      if (length > left_to_search) break;
+      left_to_search -= length;
+      if (fragment_at(rest).starts()) return std::optional(at + i);
+    }
   }
-  return std::string_view::npos;
+  return std::optional<std::uint64_t>{};
 }
 
 // Whether sectors, or the end, were never written: zeros are there instead.
-bool has_hole(std::string_view log, std::size_t from) {
+Result<bool> has_hole(LogFile& log, std::uint64_t from) {
   constexpr std::size_t kSector = 512;
   constexpr std::size_t kTell = 16;
-  const auto zeros = [&](std::size_t at, std::size_t size) {
-    return size >= kTell && log.substr(at, size).find_first_not_of('\0') == std::string_view::npos;
+  const auto zeros = [](std::string_view bytes) {
+    return bytes.size() >= kTell && bytes.find_first_not_of('\0') == std::string_view::npos;
   };
-  if (log.size() - from >= kTell && zeros(log.size() - kTell, kTell)) return true;
-  for (std::size_t at = from; at < log.size();) {
-    const std::size_t size = std::min(kSector - at % kSector, log.size() - at);
-    if (zeros(at, size)) return true;
-    at += size;
+  std::size_t zeros_at_end = 0;
+  for (std::uint64_t at = from; at < log.size();) {
+    BENNU_ASSIGN(const std::string_view rest, log.rest_of_block(at));
+    const std::string_view sector = rest.substr(0, kSector - at % kSector);
+    if (zeros(sector)) return true;
+    const std::size_t last = sector.find_last_not_of('\0');
+    zeros_at_end =
+        last == std::string_view::npos ? zeros_at_end + sector.size() : sector.size() - last - 1;
+    at += sector.size();
   }
-  return false;
+  return zeros_at_end >= kTell;
 }
 
 }  // namespace
 
 Result<WalCheck> check_wal(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  const std::string log((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (in.bad() || !in.is_open()) {
-    const bool denied = errno == EACCES;
-    return make_error(
-        denied ? Code::kPermissionDenied : Code::kUnavailable,
-        fmt::format("cannot read {}: {}", file.string(), std::generic_category().message(errno)));
-  }
-  const std::size_t whole = whole_until(log);
+  BENNU_ASSIGN(LogFile log, LogFile::open(file));
+  BENNU_ASSIGN(const std::uint64_t whole, whole_until(log));
   if (whole == log.size()) return WalCheck{};
   // The write that was cut off begins here itself.
-  const std::size_t later = later_start(log, whole + 1);
-  if (later == std::string_view::npos) {
-    if (!has_hole(log, whole)) return WalCheck{};
-    return WalCheck{.torn_at = whole};
+  BENNU_ASSIGN(const auto later, later_start(log, whole + 1));
+  if (later) {
+    return make_error(Code::kDataLoss,
+                      fmt::format("{} is damaged at offset {}: whole records follow at {}; restore "
+                                  "the store from Git or a backup",
+                                  file.string(), whole, *later),
+                      reason::kCorrupt);
   }
-  return make_error(Code::kDataLoss,
-                    fmt::format("{} is damaged at offset {}: whole records follow at {}; restore "
-                                "the store from Git or a backup",
-                                file.string(), whole, later),
-                    reason::kCorrupt);
+  BENNU_ASSIGN(const bool hole, has_hole(log, whole));
+  return hole ? WalCheck{.torn_at = whole} : WalCheck{};
 }
 
 }  // namespace bennu::kv::embedded
