@@ -72,7 +72,7 @@ const std::vector<Backend>& backends() {
   static const std::vector<Backend> all = {
 #ifdef BENNU_HAS_EMBEDDED
       {.name = "embedded", .traits = {.min_ttl_s = 2}, .fresh = [] { return fresh_embedded({}); }},
-      {.name = "spilling",  // takes also transactions of puts alone as stages
+      {.name = "spilling",  // takes transactions of puts alone, and deletes, as stages
        .traits = {.min_ttl_s = 2, .events_in_request_order = false},
        .fresh = [] { return fresh_embedded(spilling()); }},
 #endif

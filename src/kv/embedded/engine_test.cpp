@@ -3,11 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
+#include <algorithm>
 #include <fstream>
-#include <functional>
 #include <map>
-#include <new>
 #include <thread>
 
 #include "env/temp_dir.hpp"
@@ -270,70 +268,6 @@ TEST_F(Engine, ManyMayReadAtATimeWhileNobodyWrites) {
   const auto writing = open_embedded({.path = dir.path() / "kv"});
   ASSERT_FALSE(writing);
   EXPECT_EQ(writing.error().reason, reason::kLocked);
-}
-
-// A store whose fail point `at` calls a function.
-class Hooked : public testing::Test {
- protected:
-  void open(std::string at, std::function<void()> act) {
-    EngineOptions options{.path = dir.path() / "kv", .create_if_missing = true};
-    options.test_hooks = {.fail_point =
-                              [at = std::move(at), act = std::move(act)](std::string_view here) {
-                                if (here == at) act();
-                              },
-                          .stage_spill_changes = 2};
-    auto opened = open_embedded(options);
-    ASSERT_TRUE(opened) << opened.error().message;
-    store = std::move(*opened);
-  }
-  Status put_staged(int keys) {
-    BENNU_ASSIGN(const auto stage, store->stage());
-    for (int i = 0; i < keys; ++i) BENNU_TRY(stage->put("s" + std::to_string(i), "v"));
-    BENNU_TRY(stage->commit({}, {}));
-    return {};
-  }
-
-  env::TempDir dir;
-  std::atomic<bool> armed = false;
-  std::unique_ptr<Store> store;
-};
-
-TEST_F(Hooked, ARequestThatThrowsIsAnsweredAndHoldsNobodyUp) {
-  armed = true;
-  open("write.evaluate", [this] {
-    if (armed.exchange(false)) throw std::bad_alloc();
-  });
-  const auto thrown = store->put({.key = "a", .value = "1"});
-  ASSERT_FALSE(thrown);
-  EXPECT_EQ(thrown.error().code, Code::kInternal);
-  EXPECT_EQ(thrown.error().effect, Effect::kNone);
-  const auto next = store->put({.key = "b", .value = "1"});
-  ASSERT_TRUE(next) << next.error().message;
-  EXPECT_EQ(next->revision, Revision{2});
-
-  ASSERT_TRUE(put_staged(5));
-  armed = true;
-  EXPECT_FALSE(put_staged(6));
-  EXPECT_TRUE(put_staged(6));
-  const auto all = store->range({.range = all_keys(), .count_only = true});
-  ASSERT_TRUE(all);
-  EXPECT_EQ(all->count, 7);
-}
-
-TEST_F(Hooked, CompactionWhileAStageBeginsTakesNoChangeFromIt) {
-  open("stage.ticket", [&] {
-    ASSERT_TRUE(store->put({.key = "s1", .value = "2"}));
-    const auto last = store->put({.key = "s1", .value = "3"});
-    ASSERT_TRUE(last);
-    ASSERT_TRUE(store->compact(last->revision, true));
-  });
-  ASSERT_TRUE(store->put({.key = "s1", .value = "1"}));
-  ASSERT_TRUE(put_staged(5));
-  const auto found = store->range({.range = {.key = "s1", .end = {}}});
-  ASSERT_TRUE(found);
-  ASSERT_EQ(found->kvs.size(), 1U);
-  EXPECT_EQ(found->kvs[0].version, 4);
-  EXPECT_EQ(found->kvs[0].create_revision, Revision{2});
 }
 
 TEST_F(Engine, WithoutPermissionToCreateThereIsNoStore) {

@@ -69,13 +69,27 @@ Result<DeleteRangeResponse> Evaluation::erase(const DeleteRangeRequest& request)
     if (before) add(request.range.key, std::move(*before));
   } else {
     Cursor cursor(*base_.database, *base_.view, overlays(), request.range, base_.view->revision);
-    for (; cursor.valid(); cursor.next()) add(cursor.key(), Record::from(cursor.record()));
+    for (; cursor.valid(); cursor.next()) {
+      BENNU_TRY(take_room(cursor.key().size() + cursor.record().value.size()));
+      add(cursor.key(), Record::from(cursor.record()));
+    }
     BENNU_TRY(cursor.status());
   }
   for (Change& change : found) record_change(std::move(change));
   response.deleted = static_cast<std::int64_t>(found.size());
   response.revision = revision();
   return response;
+}
+
+Status Evaluation::take_room(std::size_t bytes) {
+  if (!room_) return {};
+  if (room_->keys == 0 || room_->bytes < bytes) {
+    return make_error(Code::kResourceExhausted, "more is deleted at once than is held in memory",
+                      kNeedsStage);
+  }
+  --room_->keys;
+  room_->bytes -= bytes;
+  return {};
 }
 
 Status Evaluation::erase_lease_keys(LeaseId lease) {
@@ -85,6 +99,7 @@ Status Evaluation::erase_lease_keys(LeaseId lease) {
       base_.view->read_options(), base_.database->family(Family::kLease)));
   for (it->Seek(prefix); it->Valid() && it->key().ToStringView().starts_with(prefix); it->Next()) {
     keys.emplace(it->key().ToStringView().substr(prefix.size()));
+    if (room_ && keys.size() > room_->keys) return take_room(room_->bytes + 1);
   }
   if (!it->status().ok()) return to_error(it->status(), "cannot read the keys of a lease");
   for (const Overlay* overlay : overlays()) {
@@ -95,6 +110,7 @@ Status Evaluation::erase_lease_keys(LeaseId lease) {
   for (const std::string& key : keys) {
     BENNU_ASSIGN(const auto record, find(key));
     if (!record || record->lease != lease.value) continue;
+    BENNU_TRY(take_room(key.size() + record->value.size()));
     BENNU_TRY(erase({.range = {.key = key, .end = {}}}));
   }
   return {};

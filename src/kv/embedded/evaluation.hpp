@@ -61,6 +61,9 @@ struct SideEffects {
   std::vector<std::string> clean;
 };
 
+/// A delete was refused because of limit_deletes: it is to be staged. Seen by nobody outside.
+inline constexpr Reason kNeedsStage = "kv.embedded.needs_stage";
+
 class Evaluation {
  public:
   explicit Evaluation(Base base) : base_(std::move(base)) {}
@@ -69,6 +72,9 @@ class Evaluation {
   [[nodiscard]] Result<DeleteRangeResponse> erase(const DeleteRangeRequest& request);
   [[nodiscard]] Result<RangeResponse> range(const RangeRequest& request);
   [[nodiscard]] Result<TxnResponse> txn(const TxnRequest& request);
+  /// From now on a delete of a range, or of a lease's keys, that finds more than this in all is
+  /// refused (kNeedsStage): others wait meanwhile, and everything found is held in memory.
+  void limit_deletes(std::size_t keys, std::size_t bytes) { room_ = Room{keys, bytes}; }
   /// Deletes the keys of a lease.
   [[nodiscard]] Status erase_lease_keys(LeaseId lease);
   /// Whether every compare holds.
@@ -92,8 +98,15 @@ class Evaluation {
                                         std::size_t& at);
   [[nodiscard]] Status read_range(const RangeRequest& request, RangeResponse& response);
   void record_change(Change change);
+  [[nodiscard]] Status take_room(std::size_t bytes);
+
+  struct Room {
+    std::size_t keys;
+    std::size_t bytes;
+  };
 
   Base base_;
+  std::optional<Room> room_;
   Overlay overlay_;
   std::vector<Change> changes_;
   SideEffects side_;

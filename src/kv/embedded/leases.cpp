@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 
 #include "base/bytes.hpp"
 #include "kv/embedded/reader.hpp"
+#include "kv/embedded/stage_commit.hpp"
+#include "kv/embedded/sweep.hpp"
 
 namespace bennu::kv::embedded {
 namespace {
@@ -117,20 +120,30 @@ Result<LeaseGrantResponse> Leases::grant(const LeaseGrantRequest& request) {
 Result<Revision> Leases::revoke(LeaseId id) { return revoke(id, false); }
 
 Result<Revision> Leases::revoke(LeaseId id, bool only_expired) {
-  std::optional<LeaseTable::Taken> taken;
-  Revision revision;
-  const Status written = writer_.execute([&](Evaluation& evaluation) -> Status {
-    BENNU_ASSIGN(taken, only_expired ? table_.take_expired(id) : table_.take(id));
-    BENNU_TRY(evaluation.erase_lease_keys(id));
-    evaluation.side().leases.push_back({.id = id, .times = std::nullopt});
-    revision = evaluation.revision();
-    return {};
-  });
-  if (!written) {
+  for (int sweeps_left = kSweepAttempts;; --sweeps_left) {
+    std::optional<LeaseTable::Taken> taken;
+    const auto take = [&](Evaluation& evaluation) -> Status {
+      BENNU_ASSIGN(taken, only_expired ? table_.take_expired(id) : table_.take(id));
+      evaluation.side().leases.push_back({.id = id, .times = std::nullopt});
+      return {};
+    };
+    Revision revision;
+    const Status written = writer_.execute([&](Evaluation& evaluation) -> Status {
+      if (sweeps_left > 0) evaluation.limit_deletes(stages_.spill_changes, Stage::kSpillBytes);
+      BENNU_TRY(evaluation.erase_lease_keys(id));
+      revision = evaluation.revision();
+      return take(evaluation);
+    });
+    if (written) return revision;
+    if (written.error().reason != kNeedsStage) {
+      if (taken) table_.put_back(*taken);
+      return written.error();
+    }
+    const auto swept = sweep_lease(stages_, id, take);
+    if (swept) return swept;
     if (taken) table_.put_back(*taken);
-    return written.error();
+    if (swept.error().reason != kStageOutdated) return swept;
   }
-  return revision;
 }
 
 Result<LeaseKeepAliveResponse> Leases::keep_alive(LeaseId id) {

@@ -9,9 +9,11 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "env/clock.hpp"
 #include "kv/embedded/lease_table.hpp"
+#include "kv/embedded/stage.hpp"
 #include "kv/embedded/view.hpp"
 #include "kv/embedded/writer.hpp"
 #include "kv/types.hpp"
@@ -22,12 +24,13 @@ class Leases {
  public:
   /// All must outlive it.
   Leases(const Database& database, PublishedView& published, Writer& writer, LeaseTable& table,
-         const env::Clock& clock)
+         const env::Clock& clock, StageContext stages)
       : database_(database),
         published_(published),
         writer_(writer),
         table_(table),
-        real_time_(&clock == &env::system_clock()) {}
+        real_time_(&clock == &env::system_clock()),
+        stages_(std::move(stages)) {}
   ~Leases() { stop(); }
   Leases(const Leases&) = delete;
   Leases& operator=(const Leases&) = delete;
@@ -56,6 +59,7 @@ class Leases {
   Writer& writer_;
   LeaseTable& table_;
   const bool real_time_;
+  const StageContext stages_;
   std::mutex mutex_;
   std::condition_variable_any wake_;
   bool granted_ = false;  // a lease that the thread may not know of

@@ -33,11 +33,13 @@ Error stage_conflict() {
 }
 
 StageCommit::StageCommit(const StageContext& context, const View& base,
-                         const StageRegistry::Ticket& ticket, const StageBuilder::Built& built)
+                         const StageRegistry::Ticket& ticket, const StageBuilder::Built& built,
+                         const StageRule* rule)
     : context_(context),
       database_(*context.database),
       ticket_(ticket),
       built_(built),
+      rule_(rule),
       mended_to_(base.revision),
       effective_(built.sum(&StageFiles::Written::effective)),
       unclean_(built.sum(&StageFiles::Written::replaced) > 0) {}
@@ -152,11 +154,17 @@ Status StageCommit::mend(std::string_view key, const View& view, rocksdb::WriteB
   const std::string record_key = staged_key(key, ticket_.id);
   std::string bytes;
   auto status = database_.db().Get({}, database_.family(Family::kStaged), record_key, &bytes);
-  if (status.IsNotFound()) return {};
+  if (status.IsNotFound()) {
+    if (rule_ != nullptr) late_.emplace(key);
+    return {};
+  }
   if (!status.ok()) return to_error(status, "cannot read staged changes");
   const auto old = decode_record(bytes);
   if (!old) return corrupt_record("staged", record_key);
   BENNU_ASSIGN(const auto now, find_key(database_, view, key, view.revision));
+  if (rule_ != nullptr && now && !rule_->takes(key, *now)) {
+    return make_error(Code::kAborted, "a key is not to be deleted any more", kStageOutdated);
+  }
   const auto existing = now ? std::optional(now->view()) : std::nullopt;
   const std::string record =
       staged_record(existing, old->tombstone ? std::nullopt : std::optional(old->value));
@@ -209,11 +217,21 @@ Result<std::uint64_t> StageCommit::find_in_list(std::string_view key) const {
   return corrupt_record("stagelog", key);
 }
 
+// Deletes what came to be under the rule after the stage was built.
+Status StageCommit::erase_late(Evaluation& evaluation, const View& view) const {
+  for (const std::string& key : late_) {
+    BENNU_ASSIGN(const auto now, find_key(database_, view, key, view.revision));
+    if (!now || !rule_->takes(key, *now)) continue;
+    BENNU_TRY(evaluation.erase({.range = {.key = key, .end = {}}}));
+  }
+  return {};
+}
+
 // Runs while nothing else is pending.
 Status StageCommit::commit(const TxnRequest& request, Group& group, Evaluation& evaluation,
                            const View& view) {
-  BENNU_ASSIGN(const auto response, evaluation.txn(request));
-  if (!response.succeeded) return stage_conflict();
+  BENNU_ASSIGN(response_, evaluation.txn(request));
+  if (!response_.succeeded) return stage_conflict();
   for (const Change& change : evaluation.changes()) {
     std::string ignored;
     const auto status = database_.db().Get({}, database_.family(Family::kStaged),
@@ -222,13 +240,17 @@ Status StageCommit::commit(const TxnRequest& request, Group& group, Evaluation& 
     if (!status.IsNotFound()) return to_error(status, "cannot read staged changes");
   }
   BENNU_TRY(mend_since(mended_to_, view, group.batch(), false));
+  if (rule_ != nullptr) {
+    BENNU_TRY(erase_late(evaluation, view));
+    BENNU_TRY(rule_->last(evaluation));
+  }
   if (effective_ == 0 && evaluation.changes().empty()) {
     // Deletes of what is not there: no revision.
     group.batch().Clear();
     context_.registry->add_dead(ticket_.id);
     committed_ = view.revision;
     unclean_ = false;
-    return {};
+    return group.absorb(evaluation, {});  // a lease may go all the same
   }
   const StageRef stage{.id = ticket_.id, .changes = built_.sum(&StageFiles::Written::changes)};
   BENNU_TRY(group.absorb(evaluation, {}, stage));

@@ -21,14 +21,27 @@ namespace bennu::kv::embedded {
 
 [[nodiscard]] Error stage_conflict();
 
+/// What a stage deletes by a rule instead of by name: a key that comes to be under the rule while
+/// the stage is built is deleted, too.
+struct StageRule {
+  /// Whether the rule deletes this record of a key.
+  std::function<bool(std::string_view key, const Record& now)> takes;
+  /// The last thing decided in the commit's turn of the write role.
+  std::function<Status(Evaluation&)> last;
+};
+/// A key that was to be deleted is not under the rule any more: build the stage again.
+inline constexpr Reason kStageOutdated = "kv.embedded.stage_outdated";
+
 class StageCommit {
  public:
-  /// `base`: the view that the files were made at. All must outlive it.
+  /// `base`: the view that the files were made at. All must outlive it. `rule` may be null.
   StageCommit(const StageContext& context, const View& base, const StageRegistry::Ticket& ticket,
-              const StageBuilder::Built& built);
+              const StageBuilder::Built& built, const StageRule* rule = nullptr);
 
   /// `request`: compares, and the extra changes as its success branch.
   [[nodiscard]] Result<Revision> run(const TxnRequest& request);
+  /// Afterwards: the answers of the extra changes.
+  [[nodiscard]] TxnResponse take_response() { return std::move(response_); }
 
  private:
   [[nodiscard]] Status check(const std::vector<Compare>& compares, const View& view) const;
@@ -40,6 +53,7 @@ class StageCommit {
   [[nodiscard]] Result<std::uint64_t> find_in_list(std::string_view key) const;
   [[nodiscard]] Status commit(const TxnRequest& request, Group& group, Evaluation& evaluation,
                               const View& view);
+  [[nodiscard]] Status erase_late(Evaluation& evaluation, const View& view) const;
   [[nodiscard]] Status add_commit_record(Group& group, const View& view);
   void hit(std::string_view point) const;
 
@@ -47,6 +61,9 @@ class StageCommit {
   const Database& database_;
   const StageRegistry::Ticket& ticket_;
   const StageBuilder::Built& built_;
+  const StageRule* const rule_;
+  TxnResponse response_;
+  std::set<std::string, std::less<>> late_;  // changed meanwhile, and not staged
   Revision mended_to_;
   std::uint64_t effective_;
   bool unclean_;

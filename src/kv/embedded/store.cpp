@@ -8,7 +8,8 @@
 
 #include "kv/embedded/hash.hpp"
 #include "kv/embedded/recovery.hpp"
-#include "kv/embedded/stage.hpp"
+#include "kv/embedded/stage_commit.hpp"
+#include "kv/embedded/sweep.hpp"
 #include "kv/errors.hpp"
 #include "kv/reasons.hpp"
 #include "kv/txn_rules.hpp"
@@ -98,7 +99,7 @@ EmbeddedStore::EmbeddedStore(const EngineOptions& options, std::unique_ptr<Datab
                .watches = &watches_,
                .background = [this] { background_.wake(); },
                .fail_point = test_hooks_.fail_point}),
-      leases_(*database_, published_, writer_, lease_table_, clock_of(options)) {
+      leases_(*database_, published_, writer_, lease_table_, clock_of(options), stage_context()) {
   for (const std::uint64_t id : recovered.unclean_stages) stages_.add_unclean(id);
   for (const std::uint64_t id : recovered.dead_stages) stages_.add_dead(id);
 }
@@ -157,12 +158,8 @@ Result<PutResponse> EmbeddedStore::put(const PutRequest& request) {
 Result<DeleteRangeResponse> EmbeddedStore::delete_range(const DeleteRangeRequest& request) {
   BENNU_TRY(check_writable());
   BENNU_TRY(validate(request));
-  DeleteRangeResponse response;
-  BENNU_TRY(writer_.execute([&](Evaluation& evaluation) -> Status {
-    BENNU_ASSIGN(response, evaluation.erase(request));
-    return {};
-  }));
-  return response;
+  BENNU_ASSIGN(auto done, run({.compares = {}, .success = {Op{request}}, .failure = {}}));
+  return std::get<DeleteRangeResponse>(std::move(done.responses[0].response));
 }
 
 Result<TxnResponse> EmbeddedStore::txn(const TxnRequest& request) {
@@ -174,17 +171,30 @@ Result<TxnResponse> EmbeddedStore::txn(const TxnRequest& request) {
   }
   BENNU_TRY(check_writable());
   if (fits_a_stage(request, test_hooks_.stage_spill_changes)) return txn_by_stage(request);
-  TxnResponse response;
-  const auto evaluate = [&](Evaluation& evaluation) -> Status {
-    BENNU_ASSIGN(response, evaluation.txn(request));
-    return {};
-  };
-  BENNU_TRY(writer_.execute(evaluate, reads_old_revision(request)));
-  return response;
+  return run(request);
+}
+
+// Deletes of very much become a stage; others may overtake that a few times.
+Result<TxnResponse> EmbeddedStore::run(const TxnRequest& request) {
+  const std::size_t spill_changes = test_hooks_.stage_spill_changes;
+  int sweeps_left = fits_a_sweep(request, spill_changes) ? kSweepAttempts : 0;
+  for (;; --sweeps_left) {
+    TxnResponse response;
+    const auto evaluate = [&](Evaluation& evaluation) -> Status {
+      if (sweeps_left > 0) evaluation.limit_deletes(spill_changes, Stage::kSpillBytes);
+      BENNU_ASSIGN(response, evaluation.txn(request));
+      return {};
+    };
+    const Status done = writer_.execute(evaluate, reads_old_revision(request));
+    if (done) return response;
+    if (done.error().reason != kNeedsStage) return done.error();
+    auto swept = sweep(stage_context(), request);
+    if (swept || swept.error().reason != kStageOutdated) return swept;
+  }
 }
 
 Result<TxnResponse> EmbeddedStore::txn_by_stage(const TxnRequest& request) {
-  const auto stage = make_stage();
+  const auto stage = std::make_unique<Stage>(stage_context());
   for (const Op& op : request.success) {
     const auto& put_request = std::get<PutRequest>(op.request);
     BENNU_TRY(stage->put(put_request.key, put_request.value));
@@ -200,19 +210,19 @@ Result<TxnResponse> EmbeddedStore::txn_by_stage(const TxnRequest& request) {
   return response;
 }
 
-std::unique_ptr<StagedTxn> EmbeddedStore::make_stage() {
-  return std::make_unique<Stage>(StageContext{.database = database_.get(),
-                                              .published = &published_,
-                                              .writer = &writer_,
-                                              .registry = &stages_,
-                                              .background = [this] { background_.wake(); },
-                                              .spill_changes = test_hooks_.stage_spill_changes,
-                                              .fail_point = test_hooks_.fail_point});
+StageContext EmbeddedStore::stage_context() {
+  return {.database = database_.get(),
+          .published = &published_,
+          .writer = &writer_,
+          .registry = &stages_,
+          .background = [this] { background_.wake(); },
+          .spill_changes = test_hooks_.stage_spill_changes,
+          .fail_point = test_hooks_.fail_point};
 }
 
 Result<std::unique_ptr<StagedTxn>> EmbeddedStore::stage() {
   BENNU_TRY(check_writable());
-  return make_stage();
+  return std::make_unique<Stage>(stage_context());
 }
 
 Result<Revision> EmbeddedStore::compact(Revision revision, bool physical) {

@@ -17,6 +17,7 @@
 #include "kv/embedded/leases.hpp"
 #include "kv/embedded/log_source.hpp"
 #include "kv/embedded/recovery.hpp"
+#include "kv/embedded/stage.hpp"
 #include "kv/embedded/stage_registry.hpp"
 #include "kv/embedded/view.hpp"
 #include "kv/embedded/watch_hub.hpp"
@@ -55,7 +56,8 @@ class EmbeddedStore final : public Store {
   EmbeddedStore(const EngineOptions& options, std::unique_ptr<Database> database,
                 Recovered recovered);
   [[nodiscard]] Status check_writable() const;
-  [[nodiscard]] std::unique_ptr<StagedTxn> make_stage();
+  [[nodiscard]] StageContext stage_context();
+  [[nodiscard]] Result<TxnResponse> run(const TxnRequest& request);
   [[nodiscard]] Result<TxnResponse> txn_by_stage(const TxnRequest& request);
 
   std::unique_ptr<Database> database_;
