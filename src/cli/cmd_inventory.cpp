@@ -5,6 +5,7 @@
 
 #include "base/bytes.hpp"
 #include "cli/app.hpp"
+#include "cli/secrecy.hpp"
 #include "cli/session.hpp"
 #include "inventory/client_config.hpp"
 #include "inventory/inventory.hpp"
@@ -110,8 +111,19 @@ void print_outcome(const Context& context, std::string_view verb,
 // An opened store with the inventory on it.
 struct Desk {
   WriteSession session;
+  Secrecy secrecy;
   inventory::Inventory inventory;
   kv::AuditContext audit;
+
+  Desk(WriteSession opened, kv::AuditContext who)
+      : session(std::move(opened)),
+        secrecy(session.store(), session.link().identity),
+        inventory(session.store(), env::system_clock(), env::system_random(), Layout(),
+                  [this](const kv::TxnRequest& request) { return secrecy.may_write(request); }),
+        audit(std::move(who)) {}
+  Desk(const Desk&) = delete;
+  Desk& operator=(const Desk&) = delete;
+  ~Desk() = default;
 };
 
 Result<std::unique_ptr<Desk>> open_desk(const Context& context) {
@@ -126,14 +138,24 @@ Result<std::unique_ptr<Desk>> open_desk(const Context& context) {
                     "`bennu init --schema network`, or put one at {}",
                     sync::kSchemaKey));
   }
-  inventory::Inventory inventory(session.store(), env::system_clock(), env::system_random());
-  return std::make_unique<Desk>(Desk{std::move(session), std::move(inventory), std::move(audit)});
+  return std::make_unique<Desk>(std::move(session), std::move(audit));
 }
 
 std::vector<std::string> id_words(Kind kind, const Given& given) {
   std::vector<std::string> words = given.words;
   if (kind == Kind::kDevice && !given.user.empty()) words.insert(words.begin(), given.user);
   return words;
+}
+
+// A name as a word and as an option must be the same one.
+Status take_name(Given& given, const std::string& field, std::string_view option,
+                 const std::string& word) {
+  if (word.empty()) return {};
+  const auto [there, fresh] = given.fields.emplace(field, word);
+  if (fresh || there->second == word) return {};
+  return make_error(Code::kInvalidArgument,
+                    fmt::format("two names: \"{}\" and {} \"{}\"; give one", printable(word, 64),
+                                option, printable(there->second, 64)));
 }
 
 // The primary key of something new; a user's is given by the counter.
@@ -143,13 +165,13 @@ Result<EntityId> new_id(kv::Reader& reader, Kind kind, Given& given) {
   };
   switch (kind) {
     case Kind::kUser:
-      if (!word(0).empty()) given.fields.emplace("username", word(0));
+      BENNU_TRY(take_name(given, "username", "--username", word(0)));
       return EntityId{.kind = Kind::kUser};
     case Kind::kDevice: {
       const bool user_is_option = !given.user.empty();
       const std::string user = user_is_option ? given.user : word(0);
       const std::string name = user_is_option ? word(0) : word(1);
-      if (!name.empty()) given.fields.emplace("name", name);
+      BENNU_TRY(take_name(given, "name", "--name", name));
       if (user.empty())
         return make_error(Code::kInvalidArgument, "whose device? Give --user ID or its username");
       const std::array<std::string, 1> parts = {user};

@@ -7,12 +7,11 @@
 #include "cli/app.hpp"
 #include "cli/input.hpp"
 #include "cli/kv_json.hpp"
+#include "cli/secrecy.hpp"
 #include "cli/session.hpp"
 #include "inventory/derived.hpp"
 #include "kv/audit.hpp"
 #include "sync/base_record.hpp"
-#include "sync/shown_key.hpp"
-#include "sync/state_tree.hpp"
 
 namespace bennu::cli {
 namespace {
@@ -29,9 +28,11 @@ Result<int> get(const Context& context, const GetOptions& options) {
   BENNU_ASSIGN(const auto answer, session.reader().range({.range = {.key = options.key},
                                                           .revision = Revision{options.revision}}));
   if (answer.kvs.empty()) {
-    return make_error(Code::kNotFound,
-                      fmt::format("there is no key {}; `bennu kv ls PREFIX` lists what there is",
-                                  printable(options.key)));
+    BENNU_ASSIGN(const auto name,
+                 Secrecy(session.reader(), session.identity()).shown(options.key));
+    return make_error(
+        Code::kNotFound,
+        fmt::format("there is no key {}; `bennu kv ls PREFIX` lists what there is", name));
   }
   if (context.out.json()) {
     context.out.result(kv_json(answer.kvs[0], true), "");
@@ -89,16 +90,9 @@ Result<std::string> value_of(const PutOptions& options) {
 
 Status refuse_local(std::string_view key) {
   if (!key.starts_with("/_bennu/")) return {};
-  return make_error(
-      Code::kPermissionDenied,
-      fmt::format("{} is Bennu's own; use `restore`, `import` or `secret` to change it",
-                  printable(key)));
-}
-
-// How a key may stand in a commit message.
-Result<std::string> shown(WriteSession& session, std::string_view key) {
-  BENNU_ASSIGN(const auto mapping, sync::mapping_of_state(session.store(), {}, {}));
-  return sync::shown_key(mapping, key);
+  return make_error(Code::kPermissionDenied,
+                    "what lies under /_bennu/ is Bennu's own; use `restore`, `import` or `secret` "
+                    "to change it");
 }
 
 // One audited transaction.
@@ -119,14 +113,15 @@ Result<int> put(const Context& context, const PutOptions& options) {
   BENNU_TRY(refuse_local(options.key));
   BENNU_ASSIGN(std::string value, value_of(options));
   BENNU_ASSIGN(auto session, WriteSession::open(context));
-  BENNU_ASSIGN(const auto name, shown(session, options.key));
+  Secrecy secrecy(session.store(), session.link().identity);
+  BENNU_ASSIGN(const auto name, secrecy.shown(options.key));
+  BENNU_TRY(secrecy.may_put(options.key, value));
   BENNU_ASSIGN(
       const auto answer,
       change(session, kv::Op{kv::PutRequest{.key = options.key, .value = std::move(value)}},
              {.key = options.key}, "kv.put", fmt::format("kv put {}", name)));
-  context.out.result(
-      {{"revision", answer.revision.value}},
-      fmt::format("{} stored at revision {}", printable(options.key), answer.revision.value));
+  context.out.result({{"revision", answer.revision.value}},
+                     fmt::format("{} stored at revision {}", name, answer.revision.value));
   return kExitDone;
 }
 
@@ -150,10 +145,11 @@ Result<int> del(const Context& context, const DeleteOptions& options) {
                       fmt::format("{} keys would be deleted; add --yes to do it", found.count));
   }
   BENNU_ASSIGN(const auto found, session.store().range({.range = range, .limit = 1}));
+  BENNU_ASSIGN(const auto name,
+               Secrecy(session.store(), session.link().identity).shown(options.key));
   if (found.count == 0) {
-    return make_error(Code::kNotFound, fmt::format("there is no key {}", printable(options.key)));
+    return make_error(Code::kNotFound, fmt::format("there is no key {}", name));
   }
-  BENNU_ASSIGN(const auto name, shown(session, options.key));
   BENNU_ASSIGN(const auto answer, change(session, kv::Op{kv::DeleteRangeRequest{.range = range}},
                                          range, "kv.del", fmt::format("kv del {}", name)));
   const auto deleted = std::get<kv::DeleteRangeResponse>(answer.responses[0].response).deleted;

@@ -10,6 +10,7 @@
 #include "cli/app.hpp"
 #include "cli/input.hpp"
 #include "cli/kv_json.hpp"
+#include "cli/secrecy.hpp"
 #include "cli/session.hpp"
 #include "inventory/derived.hpp"
 #include "sync/mapping.hpp"
@@ -143,6 +144,8 @@ Result<int> txn(const Context& context, const std::string& file) {
   BENNU_ASSIGN(const auto text, read_input(file, kMaxTxnBytes));
   BENNU_ASSIGN(auto request, parse_txn(text));
   BENNU_ASSIGN(auto session, WriteSession::open(context));
+  Secrecy secrecy(session.store(), session.link().identity);
+  BENNU_TRY(secrecy.may_write(request));
   const std::array<std::size_t, 2> asked = {request.failure.size(), request.success.size()};
   BENNU_TRY(sign(session, request.success));
   BENNU_TRY(sign(session, request.failure));

@@ -178,7 +178,8 @@ Status Attempt::remove_entity(const Entity& entity, const std::vector<Entity>& b
   return {};
 }
 
-Result<std::optional<Revision>> Attempt::commit(std::optional<kv::Op> audit) {
+Result<std::optional<Revision>> Attempt::commit(
+    std::optional<kv::Op> audit, const std::function<Status(const kv::TxnRequest&)>& guard) {
   kv::TxnRequest txn;
   for (const auto& [key, mod] : relied_) {
     txn.compares.push_back({.range = {.key = key},
@@ -203,6 +204,7 @@ Result<std::optional<Revision>> Attempt::commit(std::optional<kv::Op> audit) {
     }
   }
   if (audit) txn.success.push_back(std::move(*audit));
+  if (guard) BENNU_TRY(guard(txn));
   BENNU_ASSIGN(const auto answer, store_->txn(txn));
   if (!answer.succeeded) return std::optional<Revision>();
   return std::optional(answer.revision);

@@ -53,9 +53,10 @@ class Attempt {
 
   /// Whether anything would be written.
   [[nodiscard]] bool has_writes() const { return !writes_.empty() || !erased_.empty(); }
-  /// Commits with `audit` in the same transaction. Nothing: what was relied on has changed, nothing
-  /// is written.
-  [[nodiscard]] Result<std::optional<Revision>> commit(std::optional<kv::Op> audit);
+  /// Commits with `audit` in the same transaction, if `guard` (may be empty) allows it. Nothing:
+  /// what was relied on has changed, nothing is written.
+  [[nodiscard]] Result<std::optional<Revision>> commit(
+      std::optional<kv::Op> audit, const std::function<Status(const kv::TxnRequest&)>& guard);
 
   [[nodiscard]] const Layout& layout() const { return *layout_; }
   [[nodiscard]] env::Random& random() const { return *random_; }

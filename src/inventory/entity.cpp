@@ -46,12 +46,6 @@ bool before(const Entity& a, const Entity& b) {
   return a.id < b.id;
 }
 
-// Enough of a credential to tell it from others, and not enough to use it.
-std::string short_uuid(std::string_view uuid) {
-  const std::size_t shown = is_sealed_name(uuid) ? kSealedName.size() + 8 : 8;
-  return printable(uuid.substr(0, shown)) + "…";
-}
-
 }  // namespace
 
 EntityId user_id(std::int64_t id) { return {.kind = Kind::kUser, .first = fmt::to_string(id)}; }
@@ -70,7 +64,7 @@ EntityId owner_of(const EntityId& device) { return {.kind = Kind::kUser, .first 
 std::string describe(const EntityId& id) {
   switch (id.kind) {
     case Kind::kDevice:
-      return fmt::format("device {} of user {}", short_uuid(id.second), printable(id.first));
+      return fmt::format("device of user {}", printable(id.first));
     case Kind::kLink:
       return fmt::format("link {} -> {}", printable(id.first), printable(id.second));
     default:
@@ -84,8 +78,7 @@ std::string describe(const Entity& entity) {
   if (name.empty()) return describe(entity.id);
   if (entity.id.kind == Kind::kUser) return fmt::format("{} ({})", describe(entity.id), name);
   if (entity.id.kind != Kind::kDevice) return describe(entity.id);
-  return fmt::format("device {} ({}) of user {}", name, short_uuid(entity.id.second),
-                     printable(entity.id.first));
+  return fmt::format("device {} of user {}", name, printable(entity.id.first));
 }
 
 const std::string* Entity::find(std::string_view field) const {

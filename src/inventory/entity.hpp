@@ -39,8 +39,8 @@ struct EntityId {
 /// The user that a device belongs to.
 [[nodiscard]] EntityId owner_of(const EntityId& device);
 
-/// `user 7`, `node 203.0.113.7`; a device's uuid is a credential and shown by its first 8
-/// characters only.
+/// `user 7`, `node 203.0.113.7`, `device of user 7`: its uuid is a credential, no part of it is
+/// shown.
 [[nodiscard]] std::string describe(const EntityId& id);
 
 struct Entity {
@@ -58,7 +58,7 @@ struct Entity {
   friend bool operator==(const Entity&, const Entity&) = default;
 };
 
-/// `user 7 (anna)`, `device phone (6f1c1f0e…) of user 7`: with the name that people know it by.
+/// `user 7 (anna)`, `device phone of user 7`: with the name that people know it by.
 [[nodiscard]] std::string describe(const Entity& entity);
 
 /// One JSON object: the parts of the primary key, then the fields in the table's order, then

@@ -245,8 +245,13 @@ bool lost_race(const Error& error) {
 
 }  // namespace
 
-Inventory::Inventory(kv::Store& store, const env::Clock& clock, env::Random& random, Layout layout)
-    : store_(&store), clock_(&clock), random_(&random), layout_(std::move(layout)) {}
+Inventory::Inventory(kv::Store& store, const env::Clock& clock, env::Random& random, Layout layout,
+                     Guard guard)
+    : store_(&store),
+      clock_(&clock),
+      random_(&random),
+      layout_(std::move(layout)),
+      guard_(std::move(guard)) {}
 
 Status Inventory::ensure_derived() {
   for (int tries = 0; tries < kMaxAttempts; ++tries) {
@@ -255,7 +260,7 @@ Status Inventory::ensure_derived() {
     if (complete == kUniqueVersion) return {};
     BENNU_TRY(rebuild_derived(attempt));
     if (!attempt.has_writes()) return {};
-    BENNU_ASSIGN(const auto done, attempt.commit(std::nullopt));
+    BENNU_ASSIGN(const auto done, attempt.commit(std::nullopt, {}));
     if (done) return {};
   }
   return contended("making the unique indexes and routes");
@@ -280,7 +285,8 @@ Result<Outcome> Inventory::run(const Body& body, const kv::AuditContext& context
         fmt::format("{} {} {}{}", kind, verb, audit_name(outcome->entity, parent), details);
     BENNU_ASSIGN(const auto revision,
                  attempt.commit(kv::audit_op(context, fmt::format("{}.{}", kind, verb), summary,
-                                             *clock_, *random_)));
+                                             *clock_, *random_),
+                                guard_));
     if (!revision) continue;
     outcome->revision = *revision;
     return outcome;

@@ -9,7 +9,7 @@
 //        optional field.
 // Errors Reasons in reasons.hpp: kNotFound (kNoEntity); kAlreadyExists (kExists, kTaken);
 //        kInvalidArgument (kBadValue); kFailedPrecondition (kRule, kInUse); kAborted (kContended,
-//        effect kNone) after kMaxAttempts lost races; and what the store returns. Without
+//        effect kNone) after kMaxAttempts lost races; and what the guard and the store return. Without
 //        Effect::kUnknown nothing has changed.
 // Threads Safe for all. Writes block until durable.
 // Source The design's inventory.
@@ -31,6 +31,9 @@ namespace bennu::inventory {
 /// How often an operation begins anew because others changed what it relied on.
 inline constexpr int kMaxAttempts = 256;
 
+/// Asked before each transaction; an error is the operation's, and nothing is written.
+using Guard = std::function<Status(const kv::TxnRequest&)>;
+
 using Changes = std::map<std::string, std::optional<std::string>, std::less<>>;
 
 struct Outcome {
@@ -43,7 +46,7 @@ struct Outcome {
 class Inventory {
  public:
   Inventory(kv::Store& store, const env::Clock& clock, env::Random& random,
-            Layout layout = Layout());
+            Layout layout = Layout(), Guard guard = {});
 
   [[nodiscard]] const Layout& layout() const { return layout_; }
 
@@ -78,6 +81,7 @@ class Inventory {
   const env::Clock* clock_;
   env::Random* random_;
   Layout layout_;
+  Guard guard_;
 };
 
 }  // namespace bennu::inventory

@@ -69,7 +69,8 @@ Result<EntityId> device_by_uuid(kv::Reader& reader, const Layout& layout, const 
   BENNU_ASSIGN(const auto devices, list(reader, layout, Kind::kDevice));
   const auto found = std::ranges::find(devices, uuid, [](const Entity& d) { return d.id.second; });
   if (found == devices.end()) {
-    return not_found(Kind::kDevice, "uuid", uuid.substr(0, 8) + "…");
+    return make_error(Code::kNotFound, "no device with this uuid: see `bennu device list`",
+                      reason::kNoEntity);
   }
   return found->id;
 }

@@ -28,12 +28,12 @@ Result<std::optional<std::string>> open_name(const KeyRing& ring, std::string_vi
                                              std::string_view hash, std::string_view text) {
   const auto epoch = sealed_epoch(text);
   if (!epoch || ring.find(*epoch) == nullptr) return std::optional<std::string>();
-  BENNU_ASSIGN(std::string name, open_sealed(ring, name_path(before, hash), text));
+  const std::string path = name_path(before, hash);
+  BENNU_ASSIGN(std::string name, open_sealed(ring, path, text).with_context(printable(path)));
   BENNU_ASSIGN(const std::string expected, hash_name(ring, *epoch, std::string(before) + name));
   if (expected != hash) {
     return make_error(Code::kDataLoss,
-                      fmt::format("{}: the sealed name belongs to another file",
-                                  printable(name_path(before, hash))),
+                      fmt::format("{}: the sealed name belongs to another file", printable(path)),
                       reason::kTampered);
   }
   return std::optional(std::move(name));
@@ -73,8 +73,11 @@ Result<EntityNames> names_for_export(const KeyRing& ring, const Entity& entity,
       names.prefix.append(name.value_or(text)).append("/");
       continue;
     }
-    BENNU_ASSIGN(const std::string own_hash, hash_name(ring, ring.current(), names.prefix + text));
-    BENNU_ASSIGN(std::string sealed, seal(ring, name_path(names.prefix, own_hash), text));
+    auto own_hash = hash_name(ring, ring.current(), names.prefix + text);
+    if (!own_hash) {
+      return std::move(own_hash).error().with_context(names.prefix + "{" + segment.text + "}");
+    }
+    BENNU_ASSIGN(std::string sealed, seal(ring, name_path(names.prefix, *own_hash), text));
     names.fields.push_back(
         {.name = "$" + segment.text, .value = std::move(sealed), .sealed = true});
     names.prefix.append(text).append("/");

@@ -187,8 +187,12 @@ Result<std::string> Mapping::document_path(const KeyMatch& match) const {
       if (is_sealed_segment(text)) {
         parameters.emplace_back(text.substr(kSealedNamePrefix.size()));
       } else {
-        BENNU_ASSIGN(std::string hash, hash_name(*ring_, ring_->current(), so_far));
-        parameters.push_back(std::move(hash));
+        auto hash = hash_name(*ring_, ring_->current(), so_far);
+        if (!hash) {
+          so_far.resize(so_far.size() - text.size());
+          return std::move(hash).error().with_context(so_far + "{" + segment.text + "}");
+        }
+        parameters.push_back(*std::move(hash));
       }
     }
     so_far += '/';

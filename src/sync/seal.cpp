@@ -74,22 +74,21 @@ std::optional<SealedText> parse(std::string_view text) {
   return sealed;
 }
 
-Error tampered(std::string_view path) {
+Error tampered() {
   return make_error(Code::kDataLoss,
-                    fmt::format("{}: the sealed value does not open here: it was changed or moved; "
-                                "take it from an older commit",
-                                printable(path)),
+                    "the sealed value does not open here: it was changed or moved; take it from an "
+                    "older commit",
                     reason::kTampered);
 }
 
-Error no_key(std::string_view path, std::uint32_t epoch) {
+Error no_key(std::uint32_t epoch) {
   const std::string which =
       epoch == 0 ? "no data key" : fmt::format("no data key of epoch {}", epoch);
   return make_error(
       Code::kFailedPrecondition,
-      fmt::format("{}: is secret, and there is {} here; unlock with `--identity FILE`, or "
-                  "make one with `bennu secret init`",
-                  printable(path), which),
+      fmt::format("is secret, and there is {} here; unlock with `--identity FILE`, or make one "
+                  "with `bennu secret init`",
+                  which),
       reason::kNoKey);
 }
 
@@ -97,11 +96,11 @@ Error no_key(std::string_view path, std::uint32_t epoch) {
 
 Result<std::string> seal(const KeyRing& ring, std::string_view path, std::string_view value) {
   const EpochKeys* keys = ring.find(ring.current());
-  if (keys == nullptr) return no_key(path, 0);
+  if (keys == nullptr) return no_key(0);
   if (value.size() > kMaxSecretBytes) {
     return make_error(Code::kInvalidArgument,
-                      fmt::format("{}: a secret has at most 1 MiB, this one has {} bytes",
-                                  printable(path), value.size()));
+                      fmt::format("a secret has at most 1 MiB, this one has {} bytes",
+                                  value.size()));
   }
   const Nonce nonce = synthetic_nonce(keys->nonce, path, value);
   std::string bytes(kNonceBytes + value.size() + kTagBytes, '\0');
@@ -119,20 +118,20 @@ Result<std::string> seal(const KeyRing& ring, std::string_view path, std::string
 
 Result<std::string> open_sealed(const KeyRing& ring, std::string_view path, std::string_view text) {
   const auto sealed = parse(text);
-  if (!sealed) return tampered(path);
+  if (!sealed) return tampered();
   const EpochKeys* keys = ring.find(sealed->epoch);
-  if (keys == nullptr) return no_key(path, sealed->epoch);
+  if (keys == nullptr) return no_key(sealed->epoch);
   const std::string_view bytes = sealed->bytes;
   std::string value(bytes.size() - kNonceBytes - kTagBytes, '\0');
   const std::string_view cipher = bytes.substr(kNonceBytes);
   if (crypto_aead_xchacha20poly1305_ietf_decrypt(raw(value), nullptr, nullptr, raw(cipher),
                                                  cipher.size(), raw(path), path.size(), raw(bytes),
                                                  raw(keys->sealing.view())) != 0) {
-    return tampered(path);
+    return tampered();
   }
   // Another nonce opens too, but Bennu would never have written it.
   const Nonce nonce = synthetic_nonce(keys->nonce, path, value);
-  if (sodium_memcmp(nonce.data(), raw(bytes), kNonceBytes) != 0) return tampered(path);
+  if (sodium_memcmp(nonce.data(), raw(bytes), kNonceBytes) != 0) return tampered();
   return value;
 }
 
@@ -144,7 +143,7 @@ std::optional<std::uint32_t> sealed_epoch(std::string_view text) {
 
 Result<std::string> hash_name(const KeyRing& ring, std::uint32_t epoch, std::string_view path) {
   const EpochKeys* keys = ring.find(epoch);
-  if (keys == nullptr) return no_key(path, epoch);
+  if (keys == nullptr) return no_key(epoch);
   std::string hash(kNameHashDigits / 2, '\0');
   crypto_generichash(raw(hash), hash.size(), raw(path), path.size(), raw(keys->names.view()),
                      kDataKeyBytes);

@@ -7,7 +7,8 @@
 //        what a store without identity has as the value.
 // Units  Values up to 1 MiB. Text: `bennu-sealed:1:<epoch>:<base64url of nonce, ciphertext, tag>`.
 // Errors kFailedPrecondition (kNoKey); kDataLoss (kTampered); kInvalidArgument (over the limit).
-//        All name the path.
+//        None names the path, which may hold a credential: the caller says where, as it may be
+//        shown.
 // Threads Pure functions.
 // Source docs/formats/sealed.md: XChaCha20-Poly1305 with a synthetic nonce (keyed BLAKE2b),
 //        libsodium.

@@ -51,7 +51,6 @@ TEST(Seal, EveryChangeIsSeen) {
     const auto opened = open_sealed(ring, "/a", changed);
     ASSERT_FALSE(opened) << i;
     EXPECT_EQ(opened.error().reason, reason::kTampered);
-    EXPECT_TRUE(opened.error().message.starts_with("/a: "));
   }
   for (std::size_t size = 0; size < text.size(); ++size) {
     EXPECT_FALSE(open_sealed(ring, "/a", text.substr(0, size))) << size;

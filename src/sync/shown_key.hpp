@@ -1,10 +1,9 @@
 #pragma once
-// What   A key as it may stand in a commit message, a log or on a screen: names that are secret are
-//        cut short.
+// What   A key as it may stand in a message, a commit or a log: names that are secret are not in it.
 // Why    A device's uuid is a credential; a subject `kv put /net/users/1/devices/<uuid>/name` would
-//        give it away.
+//        give it away, and its first digits would do so in part.
 // Use    `shown_key(mapping, key)` wherever a key leaves the store other than as data.
-// Threads Pure function.
+// Threads Pure functions.
 // Source decision 10 of ARCHITECTURE.md.
 
 #include <string>
@@ -14,7 +13,12 @@
 
 namespace bennu::sync {
 
-/// Printable; of a secret name only the first 8 bytes and `…`, as the inventory writes devices.
+/// Printable. Also of a key that only begins like an entity's (a prefix, a deeper key). In the place
+/// of a secret name stands its hash, as in the tree; without the data key, the parameter (`{uuid}`).
+/// So does whatever looks like a UUID elsewhere in a key of a schema with secret names.
 [[nodiscard]] std::string shown_key(const Mapping& mapping, std::string_view key);
+
+/// Whether the key leads to or through a place where an entity has a secret name.
+[[nodiscard]] bool holds_secret_name(const Mapping& mapping, std::string_view key);
 
 }  // namespace bennu::sync

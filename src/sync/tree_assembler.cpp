@@ -9,12 +9,12 @@
 #include <utility>
 #include <vector>
 
-#include "base/bytes.hpp"
 #include "sync/document.hpp"
 #include "sync/entity_names.hpp"
 #include "sync/raw_path.hpp"
 #include "sync/reasons.hpp"
 #include "sync/seal.hpp"
+#include "sync/shown_key.hpp"
 #include "sync/tree_records.hpp"
 
 namespace bennu::sync {
@@ -223,7 +223,7 @@ class TreeAssembler::Impl {
             Code::kInvalidArgument,
             fmt::format("{}: two {}s of one name, one of them still sealed; remove "
                         "the keys under {}",
-                        document.path, document.entity->name, printable(document.prefix)));
+                        document.path, document.entity->name, shown_key(mapping_, document.prefix)));
       }
     }
     bytes_.clear();
@@ -245,7 +245,9 @@ class TreeAssembler::Impl {
         return seal(ring, path, *opened);
       }
     }
-    return seal(ring, path, value);
+    auto sealed = seal(ring, path, value);
+    if (!sealed) return std::move(sealed).error().with_context(shown_key(mapping_, path));
+    return sealed;
   }
 
   Status emit(TreeFile file) {

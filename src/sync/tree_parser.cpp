@@ -15,6 +15,7 @@
 #include "sync/raw_path.hpp"
 #include "sync/reasons.hpp"
 #include "sync/seal.hpp"
+#include "sync/shown_key.hpp"
 #include "sync/tree_records.hpp"
 
 namespace bennu::sync {
@@ -215,7 +216,9 @@ class TreeParser::Impl {
       return put(key, field.value);
     }
     auto value = open_sealed(ring, key, field.value);
-    if (!value) return std::move(value).error().with_context(path);
+    if (!value) {
+      return std::move(value).error().with_context(field.name).with_context(path);
+    }
     exact = exact && *epoch == ring.current();
     return put(key, *value);
   }
@@ -225,7 +228,7 @@ class TreeParser::Impl {
       return make_error(Code::kInvalidArgument,
                         fmt::format("{}: a key of {} bytes would be too long, {} are the limit; "
                                     "rename it in the repository",
-                                    printable(key, 80), key.size(), limits::kMaxKeyBytes));
+                                    shown_key(mapping_, key), key.size(), limits::kMaxKeyBytes));
     }
     ++stats_.keys;
     return sink_(key, value);

@@ -6,6 +6,8 @@ import subprocess
 
 import harness
 
+UUID = "6f1c1f0e-3a52-4c5b-9d0e-2f6f0c1b7a11"
+
 
 class Network(harness.Case):
     def setUp(self):
@@ -57,18 +59,35 @@ class Network(harness.Case):
         self.assertGreater(restored.json["sealed"], 0)
         self.assertEqual(self.ask("user", "show", "anna")["username"], "anna")
         self.bennu("client-config", "--user", "anna", "phone", expect=1)
-        # What is not secret can be changed and exported; a new secret is refused with its place.
+        # What is not secret can be changed and exported; a new secret is refused where it is put.
         self.bennu("user", "set", "anna", "--hash-telegram-id", "abcdef0123")
-        self.ask("export", "--no-push")
-        self.bennu("user", "set", "anna", "--email", "new@example.org")
-        refused = self.bennu("export", "-o", "json", expect=1)
-        self.assertEqual(refused.json["error"]["reason"], "sync.no_key")
-        self.assertIn("/net/users/1", refused.err)
-        # A later change that takes it away again is enough; the one between is never written.
-        self.bennu("user", "set", "anna", "--unset", "email")
+        new_device = f"/net/users/1/devices/{UUID}/name"
+        compared = {"success": [{"op": "put", "key": "/net/users/1/telegram", "value": "@anna"}]}
+        refused = [
+            (("user", "set", "anna", "--email", "new@example.org"), "/net/users/1/email: is secret"),
+            (("device", "add", "--user", "anna", "--name", "tv", "--uuid", UUID),
+             "/net/users/1/devices/{uuid}/"),
+            (("link", "set", "198.51.100.1", "203.0.113.7", "--client-service-name", "x"),
+             "/client_service_name: is secret"),
+            (("kv", "put", "/net/users/1/email", "new@example.org"), "/net/users/1/email: is secret"),
+            (("kv", "put", new_device, "tv"), "/net/users/1/devices/{uuid}/name: is secret"),
+            (("kv", "put", new_device + "/deeper", "tv"), "is no field"),
+            (("kv", "txn"), "/net/users/1/telegram: is secret"),
+        ]
+        before = self.ask("kv", "ls", "--count")["revision"]
+        for arguments, words in refused:
+            answer = self.bennu(*arguments, expect=1, stdin=json.dumps(compared).encode())
+            self.assert_one_line(answer, words)
+            self.assertNotIn(UUID[:8], answer.err)
+            self.assertNotIn("new@example.org", answer.err)
+        reason = self.bennu(*refused[0][0], "-o", "json", expect=1).json["error"]["reason"]
+        self.assertEqual(reason, "sync.no_key")
+        self.assertEqual(self.ask("kv", "ls", "--count")["revision"], before)
         commit = self.ask("export", "--no-push")["commit"]
-        shutil.copy(self.path("online.txt"), self.path("data", "identity.txt"))
-        self.ask("secret", "unseal")
+        self.bennu("user", "set", "anna", "--unset", "hash_telegram_id")
+        self.ask("export", "--no-push")
+        # Named once, the identity is remembered.
+        self.ask("secret", "unseal", "--identity", self.path("online.txt"))
         self.assertIn(self.device["uuid"], self.bennu("client-config", "--user", "anna", "phone").out)
         self.assertFalse(self.ask("export", "--no-push")["changed"])
         self.assertIsNotNone(commit)
@@ -141,16 +160,37 @@ class Network(harness.Case):
         self.assertTrue(changes["/net/users/1/email"]["secret"])
         self.assertNotIn("b@example.org", diff.out)
 
-    def test_secrets_never_reach_arguments_or_messages(self):
-        key = f"/net/users/1/devices/{self.device['uuid']}/name"
-        self.bennu("kv", "put", key, "tablet")
-        for command in (("plan",), ("drift",), ("diff", "main~1", "live"), ("export",),
-                        ("log", "--changes")):
+    def test_no_digit_of_a_uuid_reaches_a_message_a_commit_or_the_audit_trail(self):
+        device, digits = self.device["uuid"], self.device["uuid"][:8]
+        other = "11111111-2222-4333-8444-" + "5" * 12
+        place = f"/net/users/1/devices/{device}"
+        self.bennu("device", "add", "--user", "anna", "--name", "phone")
+        locked = ("--identity", "/dev/null")
+        commands = [
+            ("kv", "put", place + "/name", "tablet"), ("kv", "put", place + "/a/b", "x"),
+            ("kv", "get", place + "/nope"), ("kv", "get", place), ("kv", "get", place[:-4] + "/x"),
+            ("kv", "del", place + "/nope"), ("kv", "put", f"/net/routes/203.0.113.7/{device}/x", "y"),
+            ("kv", "del", f"/net/routes/203.0.113.7/{device}/x"),
+            ("kv", "put", f"/_bennu/local/unique/device/uuid/{device}", "y"),
+            ("device", "add", "--user", "anna", "--name", "tv", "--uuid", device),
+            ("device", "show", other), ("device", "show", "anna", other), ("client-config", other),
+            ("client-config", "--user", "anna", "phone"), ("node", "remove", "203.0.113.7", "--yes"),
+            ("user", "remove", "anna"), ("plan",), ("drift",), ("diff", "main", "live"),
+            ("verify", *locked), ("export", *locked), ("verify",), ("export",), ("log", "--changes"),
+            ("device", "remove", device), ("kv", "del", place + "/", "--prefix", "--yes"),
+            ("plan",), ("export",), ("log",),
+        ]
+        for command in commands:
             done = self.bennu(*command, expect=None)
-            self.assertNotIn(self.device["uuid"], done.out + done.err, command)
-        self.assertIn("tablet", self.objects().decode("utf-8", "replace"))
-        for line in self.git("log", "--format=%B", "main", cwd=self.net).splitlines():
-            self.assertNotIn(self.device["uuid"], line)
+            self.assertNotIn(digits, done.out + done.err, command)
+            self.assertNotIn(other[:8], done.out + done.err, command)
+            trail = self.bennu("kv", "ls", "/_bennu/local/audit/", "--values").out
+            self.assertNotIn(digits, trail, command)
+        everything = self.objects().decode("utf-8", "replace")
+        self.assertIn("tablet", everything)
+        self.assertNotIn(digits, everything)
+        hashed = self.git("log", "--format=%s", "main", cwd=self.net)
+        self.assertRegex(hashed, r"kv put /net/users/1/devices/[0-9a-f]{32}/name")
 
 
 if __name__ == "__main__":
