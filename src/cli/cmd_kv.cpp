@@ -28,8 +28,7 @@ Result<int> get(const Context& context, const GetOptions& options) {
   BENNU_ASSIGN(const auto answer, session.reader().range({.range = {.key = options.key},
                                                           .revision = Revision{options.revision}}));
   if (answer.kvs.empty()) {
-    BENNU_ASSIGN(const auto name,
-                 Secrecy(session.reader(), session.identity()).shown(options.key));
+    BENNU_ASSIGN(const auto name, Secrecy(session.reader(), session.identity()).shown(options.key));
     return make_error(
         Code::kNotFound,
         fmt::format("there is no key {}; `bennu kv ls PREFIX` lists what there is", name));

@@ -12,6 +12,7 @@
 namespace bennu::cli {
 namespace {
 
+namespace fs = std::filesystem;
 using nlohmann::json;
 
 std::string record_key(std::string_view path) {
@@ -23,27 +24,72 @@ struct InitOptions {
   std::string offline;
 };
 
-// Two recipients: those given, or two new identities, one of which belongs somewhere safe.
-Result<std::vector<sync::Recipient>> choose_recipients(const Context& context,
-                                                       const sync::Link& link,
-                                                       const InitOptions& options) {
+// Who opens the key ring, and where the identities are that were made for it.
+struct Chosen {
   std::vector<sync::Recipient> recipients;
+  fs::path online;  // empty if the recipients were given
+  fs::path offline;
+};
+
+// Two recipients: those given, or two identities, one of which belongs somewhere safe. Identity
+// files that are there are taken: a run that was cut off is repeated so.
+Result<Chosen> choose_recipients(const sync::Link& link, const InitOptions& options) {
+  Chosen chosen;
   if (!options.recipients.empty()) {
-    for (const std::string& key : options.recipients) recipients.push_back({.key = key});
-    return recipients;
+    for (const std::string& key : options.recipients) chosen.recipients.push_back({.key = key});
+    return chosen;
   }
-  const std::string offline =
-      options.offline.empty() ? link.identity.string() + ".offline" : options.offline;
-  BENNU_ASSIGN(auto online_key, sync::create_identity(link.identity.string()));
-  BENNU_ASSIGN(auto offline_key, sync::create_identity(offline));
-  context.out.note(fmt::format("identity of this machine: {}", link.identity.string()));
-  context.out.note(context.out.styled(
-      Style::kBold, fmt::format("move {} off this machine now: with it and any clone, "
-                                "everything can be recovered",
-                                offline)));
-  recipients.push_back({.key = std::move(online_key), .note = "this machine"});
-  recipients.push_back({.key = std::move(offline_key), .note = "kept offline"});
-  return recipients;
+  std::error_code error;
+  chosen.online = fs::absolute(link.identity, error);
+  chosen.offline = options.offline.empty() ? fs::path(chosen.online.string() + ".offline")
+                                           : fs::absolute(options.offline, error);
+  if (fs::weakly_canonical(chosen.online, error) == fs::weakly_canonical(chosen.offline, error)) {
+    return make_error(Code::kInvalidArgument,
+                      fmt::format("{} is the identity of this machine; name another file, best on "
+                                  "another disk, for the one that is kept offline",
+                                  chosen.offline.string()));
+  }
+  BENNU_ASSIGN(auto offline, sync::ensure_identity(chosen.offline));
+  auto online = sync::ensure_identity(chosen.online);
+  if (!online) {
+    if (offline.made) fs::remove(chosen.offline, error);
+    return online.error();
+  }
+  chosen.recipients.push_back({.key = std::move(online->recipient), .note = "this machine"});
+  chosen.recipients.push_back({.key = std::move(offline.recipient), .note = "kept offline"});
+  return chosen;
+}
+
+// An identity that was named here opens this store from now on, so its path is kept.
+Status remember_identity(const Context& context, WriteSession& session) {
+  if (context.options.identity.empty()) return {};
+  std::error_code error;
+  config::Settings settings = session.directory().settings();
+  const std::string path = fs::absolute(context.options.identity, error).string();
+  if (error || settings.identity == path) return {};
+  settings.identity = path;
+  return session.directory().commit(std::move(settings));
+}
+
+void print_made(const Context& context, const Chosen& chosen, Revision revision) {
+  json keys = json::array();
+  for (const auto& recipient : chosen.recipients) keys.push_back(recipient.key);
+  json document = {{"epoch", 1}, {"recipients", keys}, {"revision", revision.value}};
+  std::string text =
+      fmt::format("{} a key ring for {} recipients\n", context.out.styled(Style::kGreen, "made"),
+                  chosen.recipients.size());
+  if (!chosen.online.empty()) {
+    document["identity"] = chosen.online.string();
+    document["offline"] = chosen.offline.string();
+    text += fmt::format("  this machine  {}\n", chosen.online.string());
+    text += fmt::format("  keep offline  {}\n", chosen.offline.string());
+    context.out.note(context.out.styled(
+        Style::kBold,
+        fmt::format("move {} off this machine now: with it and any clone everything can be "
+                    "recovered; without either file the secrets are lost",
+                    chosen.offline.string())));
+  }
+  context.out.result(document, text);
 }
 
 Result<int> init(const Context& context, const InitOptions& options) {
@@ -58,28 +104,27 @@ Result<int> init(const Context& context, const InitOptions& options) {
         "this store has a key ring already; `bennu secret recipients` shows who opens it");
   }
   BENNU_ASSIGN(auto audit, session.audit_put("secret.init", "secret init"));
-  BENNU_ASSIGN(const auto recipients, choose_recipients(context, link, options));
-  BENNU_ASSIGN(auto wrapped, sync::new_key_file(1, recipients, env::system_random()));
+  BENNU_ASSIGN(const auto chosen, choose_recipients(link, options));
+  BENNU_ASSIGN(auto wrapped, sync::new_key_file(1, chosen.recipients, env::system_random()));
+  BENNU_TRY(remember_identity(context, session));
   kv::TxnRequest request{
       .compares = {{.range = {.key = key_file}, .target = kv::CompareTarget::kVersion}}};
   request.success.push_back(kv::Op{kv::PutRequest{.key = key_file, .value = std::move(wrapped)}});
-  request.success.push_back(kv::Op{kv::PutRequest{.key = record_key(sync::kRecipientsPath),
-                                                  .value = sync::format_recipients(recipients)}});
+  request.success.push_back(
+      kv::Op{kv::PutRequest{.key = record_key(sync::kRecipientsPath),
+                            .value = sync::format_recipients(chosen.recipients)}});
   request.success.push_back(std::move(audit));
   BENNU_ASSIGN(const auto answer, session.store().txn(request));
   if (!answer.succeeded)
     return make_error(Code::kAborted, "somebody else made a key ring at the same time");
-  json keys = json::array();
-  for (const auto& recipient : recipients) keys.push_back(recipient.key);
-  context.out.result({{"epoch", 1}, {"recipients", keys}, {"revision", answer.revision.value}},
-                     fmt::format("{} a key ring for {} recipients\n",
-                                 context.out.styled(Style::kGreen, "made"), recipients.size()));
+  print_made(context, chosen, answer.revision);
   return kExitDone;
 }
 
 Result<int> unseal_command(const Context& context) {
   BENNU_ASSIGN(auto session, WriteSession::open(context));
   BENNU_ASSIGN(const auto report, sync::unseal(session.link()));
+  BENNU_TRY(remember_identity(context, session));
   context.out.result(
       {{"revision", report.revision.value}, {"puts", report.puts}, {"deletes", report.deletes}},
       report.revision.value == 0 ? "nothing is sealed in this store\n"

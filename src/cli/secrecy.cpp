@@ -35,7 +35,8 @@ Result<std::string> Secrecy::shown(std::string_view key) {
   return sync::shown_key(*mapping, key);
 }
 
-// A name that the store has in clear already came with the identity; the next export needs it anyway.
+// A name that the store has in clear already came with the identity; the next export needs it
+// anyway.
 Result<bool> Secrecy::is_known_name(std::string_view key) {
   const std::string prefix(locked_->match_key(key).prefix);
   BENNU_ASSIGN(const auto there,
@@ -67,9 +68,10 @@ Status Secrecy::may_put(std::string_view key, std::string_view value) {
                reader_->range({.range = kv::prefix_range(first_key), .count_only = true}));
   const std::string advice = keys.count == 0
                                  ? "there is no key ring yet; make one with `bennu secret init`"
-                                 : fmt::format("{} does not open the data key here; name the "
-                                               "identity with `--identity FILE`",
-                                               identity_.string());
+                                 : fmt::format(
+                                       "{} does not open the data key here; name the "
+                                       "identity with `--identity FILE`",
+                                       identity_.string());
   return make_error(Code::kFailedPrecondition,
                     fmt::format("{}: is secret, and {}. Nothing was changed",
                                 sync::shown_key(*opened, key), advice),

@@ -9,8 +9,8 @@
 //        optional field.
 // Errors Reasons in reasons.hpp: kNotFound (kNoEntity); kAlreadyExists (kExists, kTaken);
 //        kInvalidArgument (kBadValue); kFailedPrecondition (kRule, kInUse); kAborted (kContended,
-//        effect kNone) after kMaxAttempts lost races; and what the guard and the store return. Without
-//        Effect::kUnknown nothing has changed.
+//        effect kNone) after kMaxAttempts lost races; and what the guard and the store return.
+//        Without Effect::kUnknown nothing has changed.
 // Threads Safe for all. Writes block until durable.
 // Source The design's inventory.
 

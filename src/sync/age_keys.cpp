@@ -1,16 +1,18 @@
 #include "sync/age_keys.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sodium.h>
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
+#include <cstdio>
 #include <set>
 #include <utility>
 
 #include "base/bytes.hpp"
 #include "env/process.hpp"
+#include "git/files.hpp"
 #include "sync/reasons.hpp"
 
 namespace bennu::sync {
@@ -115,6 +117,28 @@ bool add_data_key(std::uint32_t epoch, std::string_view text, KeyRing& ring) {
   return good;
 }
 
+// The whole file or none, and durable: once there is a key ring, it may be all that opens it.
+Status write_identity(const std::filesystem::path& path, std::string_view text) {
+  std::filesystem::path unfinished = path;
+  unfinished += ".new";
+  std::error_code error;
+  std::filesystem::remove(unfinished, error);  // of a run that was killed
+  const git::File file(
+      ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  if (file.fd() < 0) return git::file_error("make", unfinished);
+  Status written = git::write_all(file, text, unfinished);
+  if (written) written = git::sync_file(file, unfinished);
+  if (written && ::rename(unfinished.c_str(), path.c_str()) != 0) {
+    written = git::file_error("make", path);
+  }
+  if (!written) {
+    std::filesystem::remove(unfinished, error);
+    return written;
+  }
+  const std::filesystem::path folder = path.parent_path();
+  return git::sync_folder(folder.empty() ? std::filesystem::path(".") : folder);
+}
+
 Error cannot_open(std::uint32_t epoch, const std::string& identity_path, std::string_view output) {
   if (output.find("no identity matched") != std::string_view::npos) {
     return make_error(Code::kPermissionDenied,
@@ -130,21 +154,21 @@ Error cannot_open(std::uint32_t epoch, const std::string& identity_path, std::st
 
 }  // namespace
 
-Result<std::string> create_identity(const std::string& path) {
+Result<NewIdentity> ensure_identity(const std::filesystem::path& path) {
   std::error_code error;
-  if (std::filesystem::exists(path, error)) {
-    return make_error(Code::kAlreadyExists,
-                      fmt::format("{}: is there already; an identity is never overwritten, choose "
-                                  "another file",
-                                  printable(path)));
+  const bool there = std::filesystem::exists(path, error);
+  if (!there) {
+    BENNU_ASSIGN(auto made, run_age({.argv = {"age-keygen"}}));
+    const SecretText identity(std::move(made.output));
+    if (made.status != 0) {
+      return make_error(Code::kInternal,
+                        fmt::format("cannot make an identity: {}", first_line(made.error_output)));
+    }
+    auto written = write_identity(path, identity.view());
+    if (!written) return std::move(written).error().with_context("cannot make an identity");
   }
-  BENNU_ASSIGN(const auto made, run_age({.argv = {"age-keygen", "-o", as_argument(path)}}));
-  if (made.status != 0) {
-    return make_error(Code::kInvalidArgument,
-                      fmt::format("{}: cannot make an identity here: {}", printable(path),
-                                  first_line(made.error_output)));
-  }
-  return recipient_of(path);
+  BENNU_ASSIGN(std::string recipient, recipient_of(path.string()));
+  return NewIdentity{.recipient = std::move(recipient), .made = !there};
 }
 
 Result<std::string> recipient_of(const std::string& identity_path) {

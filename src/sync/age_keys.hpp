@@ -3,18 +3,19 @@
 //        `age` program.
 // Why    Stock `age` must open what Bennu sealed, with no Bennu left. Apart from KeyRing because
 //        this runs programs.
-// Use    `create_identity(path)` twice (one goes offline), `new_data_key(1, recipients, random)` ->
+// Use    `ensure_identity(path)` twice (one goes offline), `new_data_key(1, recipients, random)` ->
 //        put `file` as the record of `.bennu/keys/1.age` and `recipients_text` as
 //        `.bennu/recipients`; later `unlock(files, identity path)`.
 // Units  At least two different recipients, at most 64. An epoch's file has at most 64 KiB.
 // Errors kFailedPrecondition (kNoAge: install it); kPermissionDenied (kNotARecipient);
-//        kAlreadyExists (the identity file is there); kInvalidArgument (a recipient that is no age
-//        X25519 one, fewer than two; a file that is no key file).
+//        kInvalidArgument (a recipient that is no age X25519 one, fewer than two; a file that is no
+//        key file or no identity).
 // Threads Safe for all; blocks while `age` runs. Secrets pass through pipes only; identity files by
 //         their path.
 // Source docs/formats/sealed.md; age 1.1 (https://age-encryption.org/v1).
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <span>
@@ -37,8 +38,14 @@ struct Recipient {
   friend bool operator==(const Recipient&, const Recipient&) = default;
 };
 
-/// Makes a new identity file (mode 0600) at a path that does not exist yet; returns its recipient.
-[[nodiscard]] Result<std::string> create_identity(const std::string& path);
+struct NewIdentity {
+  std::string recipient;
+  bool made = false;  ///< false: the file was there, and is as it was
+};
+/// The identity at `path`, made (mode 0600) if there is no file yet. A file that is there is never
+/// overwritten. Durable when it returns. Errors: kInvalidArgument (what is there is no identity);
+/// those of the file system.
+[[nodiscard]] Result<NewIdentity> ensure_identity(const std::filesystem::path& path);
 /// The recipient of an identity file.
 [[nodiscard]] Result<std::string> recipient_of(const std::string& identity_path);
 

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "env/process.hpp"
 #include "env/temp_dir.hpp"
 #include "sync/reasons.hpp"
@@ -15,9 +18,9 @@ class AgeKeys : public testing::Test {
  protected:
   std::string identity(std::string_view name) {
     const std::string path = (dir_.path() / name).string();
-    auto recipient = create_identity(path);
-    EXPECT_TRUE(recipient) << recipient.error().message;
-    recipients_.push_back({.key = recipient ? *recipient : "", .note = std::string(name)});
+    auto made = ensure_identity(path);
+    EXPECT_TRUE(made) << made.error().message;
+    recipients_.push_back({.key = made ? made->recipient : "", .note = std::string(name)});
     return path;
   }
   std::string key_file(std::uint32_t epoch) {
@@ -57,10 +60,22 @@ TEST_F(AgeKeys, IdentitiesArePrivateAndNeverOverwritten) {
   struct stat info{};
   ASSERT_EQ(::stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777U, 0600U);
-  const auto again = create_identity(path);
-  ASSERT_FALSE(again);
-  EXPECT_EQ(again.error().code, Code::kAlreadyExists);
+  const auto again = ensure_identity(path);
+  ASSERT_TRUE(again);
+  EXPECT_FALSE(again->made);
+  EXPECT_EQ(again->recipient, recipients_[0].key);
   EXPECT_EQ(recipient_of(path).value(), recipients_[0].key);
+}
+
+TEST_F(AgeKeys, WhatIsThereAndNoIdentityStaysAsItIs) {
+  const std::filesystem::path path = dir_.path() / "notes";
+  std::ofstream(path) << "mine";
+  EXPECT_FALSE(ensure_identity(path));
+  EXPECT_EQ(std::filesystem::file_size(path), 4U);
+  EXPECT_FALSE(ensure_identity(dir_.path() / "nowhere" / "id"));
+  std::ofstream(dir_.path() / "id.new") << "of a run that was killed";
+  EXPECT_TRUE(ensure_identity(dir_.path() / "id"));
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() / "id.new"));
 }
 
 TEST_F(AgeKeys, AStrangerIsToldSo) {
@@ -93,8 +108,7 @@ TEST_F(AgeKeys, BadInputIsOneLine) {
   const std::vector<Recipient> wrong = {recipients_[0], {.key = "age1nope"}};
   for (const auto& result :
        {new_key_file(1, one, env::system_random()), new_key_file(1, wrong, env::system_random()),
-        recipient_of((dir_.path() / "missing").string()),
-        create_identity("/nonexistent/folder/id")}) {
+        recipient_of((dir_.path() / "missing").string())}) {
     ASSERT_FALSE(result);
     EXPECT_EQ(result.error().message.find('\n'), std::string::npos) << result.error().message;
   }

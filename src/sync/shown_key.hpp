@@ -1,5 +1,5 @@
 #pragma once
-// What   A key as it may stand in a message, a commit or a log: names that are secret are not in it.
+// What   How a key may stand in a message, a commit or a log: without its secret names.
 // Why    A device's uuid is a credential; a subject `kv put /net/users/1/devices/<uuid>/name` would
 //        give it away, and its first digits would do so in part.
 // Use    `shown_key(mapping, key)` wherever a key leaves the store other than as data.
@@ -13,9 +13,9 @@
 
 namespace bennu::sync {
 
-/// Printable. Also of a key that only begins like an entity's (a prefix, a deeper key). In the place
-/// of a secret name stands its hash, as in the tree; without the data key, the parameter (`{uuid}`).
-/// So does whatever looks like a UUID elsewhere in a key of a schema with secret names.
+/// Printable. Also of a key that only begins like an entity's (a prefix, a deeper key). In the
+/// place of a secret name stands its hash, as in the tree; without the data key, the parameter
+/// (`{uuid}`). So does whatever looks like a UUID elsewhere in a key of a schema with secret names.
 [[nodiscard]] std::string shown_key(const Mapping& mapping, std::string_view key);
 
 /// Whether the key leads to or through a place where an entity has a secret name.

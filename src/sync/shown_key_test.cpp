@@ -24,8 +24,7 @@ TEST(ShownKey, ASecretNameIsItsHashAsInTheTree) {
   const Mapping mapping = network(true);
   const std::string hash = hash_name(mapping.ring(), 1, kDevices + kUuid).value();
   EXPECT_EQ(shown_key(mapping, kDevices + kUuid + "/name"), kDevices + hash + "/name");
-  EXPECT_EQ(mapping.file_of(kDevices + kUuid + "/name")->path,
-            "users/1/devices/" + hash + ".json");
+  EXPECT_EQ(mapping.file_of(kDevices + kUuid + "/name")->path, "users/1/devices/" + hash + ".json");
 }
 
 TEST(ShownKey, NoPartOfASecretNameIsShown) {

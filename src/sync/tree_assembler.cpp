@@ -219,11 +219,11 @@ class TreeAssembler::Impl {
       for (const DocumentField& name : names.fields) document.fields.push_back(name);
       std::ranges::sort(document.fields, {}, &DocumentField::name);
       if (!mapping_.ring().empty() && !documents_.insert(document.path).second) {
-        return make_error(
-            Code::kInvalidArgument,
-            fmt::format("{}: two {}s of one name, one of them still sealed; remove "
-                        "the keys under {}",
-                        document.path, document.entity->name, shown_key(mapping_, document.prefix)));
+        return make_error(Code::kInvalidArgument,
+                          fmt::format("{}: two {}s of one name, one of them still sealed; remove "
+                                      "the keys under {}",
+                                      document.path, document.entity->name,
+                                      shown_key(mapping_, document.prefix)));
       }
     }
     bytes_.clear();

@@ -200,6 +200,10 @@ class Crash(harness.Case):
         self.bennu("kv", "del", "/b/c")
         self.check_every_step("export")
 
+    def test_secret_init(self):
+        self.restored({"a": "1"})
+        self.check_every_step("secret", "init", already="a key ring already")
+
     def test_restore_with_a_git_that_is_killed(self):
         self.remote_path = self.seeded_remote({"a": "1", "b/c": "2"})
         self.check_every_step("restore", self.remote_path, already="already holds a store",

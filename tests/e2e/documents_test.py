@@ -1,6 +1,7 @@
 """Documents, secrets and the inventory through the real binary and real git."""
 
 import json
+import os
 import shutil
 import subprocess
 
@@ -191,6 +192,61 @@ class Network(harness.Case):
         self.assertNotIn(digits, everything)
         hashed = self.git("log", "--format=%s", "main", cwd=self.net)
         self.assertRegex(hashed, r"kv put /net/users/1/devices/[0-9a-f]{32}/name")
+
+
+class KeyRing(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.bennu("init", "--schema", "network")
+
+    def left(self):
+        return sorted(name for name in os.listdir(self.path("data")) if "identity" in name)
+
+    def test_it_says_where_the_identities_are(self):
+        made = self.ask("secret", "init", "--offline", "off.txt")
+        self.assertEqual((made["identity"], made["offline"]),
+                         (self.path("data", "identity.txt"), self.path("off.txt")))
+        for name in ("data/identity.txt", "off.txt"):
+            self.assertEqual(os.stat(self.path(name)).st_mode & 0o777, 0o600)
+        self.assert_one_line(self.bennu("secret", "init", expect=1), "a key ring already")
+
+    def test_a_bad_place_leaves_nothing(self):
+        with open(self.path("notes"), "w", encoding="utf-8") as notes:
+            notes.write("mine")
+        for place, words in (("/nonexist/x", "/nonexist/x"), (self.path("notes"), "no age identity"),
+                             (self.path("data"), "no age identity"),
+                             (self.path("data", "identity.txt"), "name another file")):
+            refused = self.bennu("secret", "init", "--offline", place, expect=1)
+            self.assert_one_line(refused, words)
+            self.assertEqual(self.left(), [], place)
+        # The other way round, too: the offline one goes again.
+        self.bennu("secret", "init", "--offline", "off.txt", "--identity", "/nonexist/id", expect=1)
+        self.assertFalse(os.path.exists(self.path("off.txt")))
+        self.bennu("secret", "init", "--offline", "off.txt")
+
+    def test_what_a_killed_run_left_is_taken(self):
+        for name in ("data/identity.txt", "data/identity.txt.offline"):
+            subprocess.run(["age-keygen", "-o", self.path(name)], check=True, capture_output=True)
+        with open(self.path("data", "identity.txt.new"), "w", encoding="utf-8") as part:
+            part.write("AGE-SECR")
+        made = self.ask("secret", "init")
+        self.assertEqual(len(set(made["recipients"])), 2)
+        for name in ("identity.txt", "identity.txt.offline"):
+            opened = self.ask("secret", "check", "--identity", self.path("data", name))
+            self.assertTrue(opened["open"], name)
+
+    def test_a_named_identity_is_remembered(self):
+        self.bennu("secret", "init", "--identity", "mine.txt", "--offline", "off.txt")
+        self.bennu("user", "add", "anna", "--email", "anna@example.org")
+        self.assertTrue(self.ask("export")["changed"])
+        self.assertEqual(self.left(), [])
+
+    def test_before_there_is_a_key_ring_no_secret_is_taken(self):
+        refused = self.bennu("user", "add", "anna", "--email", "anna@example.org", expect=1)
+        self.assert_one_line(refused, "/net/users/1/email: is secret", "`bennu secret init`")
+        self.bennu("user", "add", "anna")
+        self.assertEqual(self.ask("user", "show", "anna")["id"], 1)
+        self.assertTrue(self.ask("export")["changed"])
 
 
 if __name__ == "__main__":
