@@ -79,6 +79,17 @@ Result<git::ObjectId> canonical_of(const Link& link, const Sides& sides, const P
   return canonical_tree(link.repository, sides.git_tree, mapping, sink);
 }
 
+// What an import that was cut off between its two halves left to do. Changes of this store are not
+// its business: with any, the next export does it.
+Status normalise(const Link& link, const Sides& sides, bool push, ImportReport& report) {
+  if (!awaits_normalising(sides)) return {};
+  BENNU_ASSIGN(const auto kv, kv_changes(link, sides));
+  if (kv.changed) return {};
+  BENNU_ASSIGN(const auto exported, export_state(link, {.push = push, .fetch = Fetch::kNo}));
+  report.normalised = exported.commit;
+  return {};
+}
+
 Result<git::ObjectId> folder_tree(const Link& link, const git::ObjectId& commit,
                                   const std::string& path) {
   BENNU_ASSIGN(const auto info, link.repository.read_commit(commit));
@@ -156,6 +167,7 @@ Result<ImportReport> import_commits(const Link& link, const ImportOptions& optio
   ImportReport report{.commit = sides.git_head};
   if (direction != Direction::kToKv) {
     BENNU_TRY(follow_head(link, sides));
+    if (direction == Direction::kToGit) BENNU_TRY(normalise(link, sides, options.push, report));
     return report;
   }
   BENNU_ASSIGN(const auto plan, plan_to_kv(link, sides));

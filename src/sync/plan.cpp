@@ -119,12 +119,14 @@ std::string_view direction_name(Direction direction) {
   return "nothing";
 }
 
+bool awaits_normalising(const Sides& sides) {
+  return sides.state.base && !sides.git_moved && !sides.git_tree.is_null() &&
+         sides.state.base->tree != sides.git_tree;
+}
+
 Result<Direction> direction_of(const Link& link, const Sides& sides) {
   BENNU_TRY(may_start(link, sides));
   BENNU_ASSIGN(const auto kv, kv_changes(link, sides));
-  const bool awaits_normalising = sides.state.base && !sides.git_moved &&
-                                  !sides.git_tree.is_null() &&
-                                  sides.state.base->tree != sides.git_tree;
   // Commits of ours that never reached the remote are KV's side, too: taking only Git's would undo
   // them.
   if (sides.fork || (sides.git_moved && kv.changed)) {
@@ -139,7 +141,7 @@ Result<Direction> direction_of(const Link& link, const Sides& sides) {
     return both_changed(link, kv.keys, paths);
   }
   if (sides.git_moved) return Direction::kToKv;
-  return kv.changed || awaits_normalising ? Direction::kToGit : Direction::kNothing;
+  return kv.changed || awaits_normalising(sides) ? Direction::kToGit : Direction::kNothing;
 }
 
 Result<Plan> plan_to_kv(const Link& link, const Sides& sides) {

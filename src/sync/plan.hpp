@@ -50,6 +50,9 @@ struct Plan {
   std::string hash;  ///< SHA-256, hex, of direction, base, sides and changes
 };
 
+/// Git's documents are not in their canonical form yet, as the base's tree has them.
+[[nodiscard]] bool awaits_normalising(const Sides& sides);
+
 /// Which way the change goes since the base. Errors: kBothChanged.
 [[nodiscard]] Result<Direction> direction_of(const Link& link, const Sides& sides);
 /// What import would do: the keys of Git's changed files against KV.
