@@ -18,8 +18,10 @@ import power_switch
 
 STRIDE = int(os.environ.get("BENNU_CRASH_STRIDE", "0"))
 FEW = 4  # without a stride
+CORE, DEVICE = "203.0.113.7", "6f1c1f0e-3a52-4c5b-9d0e-2f6f0c1b7a11"
 ANNA, BOB = "Anna <a@example.org>", "Bob <b@example.org>"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 LEFT_OVER = re.compile(r"\.lock$|tmp_|^\.tmp-|\.new$|^\.unfinished$|^bennu-")
 
 
@@ -31,6 +33,7 @@ class Crash(harness.Case):
         super().setUp()
         self.env["BENNU_ACTOR"] = ANNA
         self.remote_path = None
+        self.random_trees = False
 
     # ---- from and to a state ---------------------------------------------------------------------
 
@@ -69,12 +72,14 @@ class Crash(harness.Case):
         listed = self.bennu("kv", "ls", "--values", "-o", "json", data=data, expect=None)
         keys = None  # no store
         if listed.status == 0:
-            keys = {UUID.sub("UUID", item["key"]): item.get("value", item.get("value_base64"))
+            keys = {UUID.sub("UUID", item["key"]): TIME.sub("TIME", UUID.sub("UUID", str(item["value"])))
                     for item in listed.json["items"] if not item["key"].startswith("/_bennu/local/")}
         else:
             self.assertRegex(listed.err, "interrupted|is not a data directory")
-        return {"keys": keys, "here": self.log(self.path(data, "repo.git")) if keys is not None else None,
-                "there": self.log(self.remote_path)}
+        here = self.path(data, "repo.git")
+        kept = self.git("for-each-ref", "--format=%(refname)", "refs/bennu", cwd=here) if keys else ""
+        return {"keys": keys, "here": self.log(here) if keys is not None else None,
+                "there": self.log(self.remote_path), "kept": set(kept.split())}
 
     def look(self):
         """The state, seen in a copy: looking opens the store, and that may mend something."""
@@ -105,22 +110,18 @@ class Crash(harness.Case):
 
     @staticmethod
     def varying(one, two):
-        """Places whose content differs between two undisturbed runs: random keys and ids."""
-        keys = {key for key in one["keys"] if one["keys"][key] != two["keys"].get(key)}
-        trees = [a != b for a, b in zip(one["there"] or [], two["there"] or [])]
-        return keys, trees
+        """The keys whose values differ between two undisturbed runs."""
+        return {key for key in one["keys"] if one["keys"][key] != two["keys"].get(key)}
 
-    @staticmethod
-    def masked(state, varying):
+    def masked(self, state, varying):
         """The state without what is random in it."""
-        random_keys, random_trees = varying
         masked = dict(state)
         if state["keys"] is not None:
-            masked["keys"] = {key: "random" if key in random_keys else value
+            masked["keys"] = {key: "random" if key in varying else value
                               for key, value in state["keys"].items()}
-        for side in ("here", "there"):
-            if state[side] and any(random_trees):
-                masked[side] = [commit[:2] for commit in state[side]]
+        if self.random_trees:
+            for side in ("here", "there"):
+                masked[side] = state[side] and [commit[:2] for commit in state[side]]
         return masked
 
     # ---- the power switch ------------------------------------------------------------------------
@@ -139,8 +140,11 @@ class Crash(harness.Case):
         stride = STRIDE or max(1, total // FEW)
         return sorted({*range(1, total + 1, stride), total})
 
-    def check_every_step(self, *command, already=None, mode=power_switch.EVERYTHING):
-        """`already`: how a command refuses whose work was done before it was cut off."""
+    def check_every_step(self, *command, already=None, push_waits=False,
+                         instead=None, mode=power_switch.EVERYTHING):
+        """`already`: how a command refuses whose work was done before it was cut off. `push_waits`:
+        a commit that was not pushed goes with the next export. `instead`: a command that is run
+        first; if it does not refuse, it comes to the same end."""
         self.save()
         before = self.look()
         run, after, end = self.undisturbed(command, mode)
@@ -163,19 +167,38 @@ class Crash(harness.Case):
                 if mode == power_switch.EVERYTHING:
                     self.assertEqual(killed.status, -9 if reached else 0, killed.err)
                 found = self.masked(self.look(), varying)
-                for part, value in found.items():
-                    self.assertIn(value, (before[part], after[part]), f"{part} is half done")
-                self.run_again(command, already, done=found == after)
-                self.assertEqual(self.masked(self.end(), varying), end)
+                for part in found:
+                    whole = [before[part], after[part]]
+                    if part == "here":  # follows the remote first, then ours goes on
+                        whole.append(before["there"])
+                    if part != "kept":
+                        self.assertIn(found[part], whole, f"{part} is half done")
+                if instead and self.bennu(*instead, expect=None).status == 0:
+                    pass
+                elif self.run_again(command, already, took_effect=found != before):
+                    ended = self.masked(self.state(), varying)
+                    if push_waits:
+                        self.assertIn(ended["there"], (before["there"], after["there"]))
+                        ended["there"] = after["there"]
+                    self.assert_same(ended, after)
+                self.assert_same(self.masked(self.end(), varying), end)
         self.assertGreater(cut, 1, "the command was never cut off")
         if STRIDE == 1:
             print(f"{' '.join(command[:3])}: cut off {cut} times, of {total} steps", flush=True)
 
-    def run_again(self, command, already, done):
+    def assert_same(self, found, wanted):
+        """The same; commits that were cut off may be kept beside."""
+        self.assertLessEqual(wanted["kept"], found["kept"])
+        self.assertEqual({**found, "kept": wanted["kept"]}, wanted)
+
+    def run_again(self, command, already, took_effect):
+        """Whether it ran; if not, because it had done its work before it was cut off."""
         answer = self.bennu(*command, expect=None)
-        if answer.status != 0:
-            self.assertTrue(already and done, answer.err)
-            self.assertIn(already, answer.err)
+        if answer.status == 0:
+            return True
+        self.assertTrue(already and took_effect, answer.err)
+        self.assertIn(already, answer.err)
+        return False
 
     # ---- the commands ----------------------------------------------------------------------------
 
@@ -183,10 +206,31 @@ class Crash(harness.Case):
         self.remote_path = self.seeded_remote(files)
         self.ask("restore", self.remote_path)
 
+    # ---- restore and init
+
+    def test_restore_with_a_git_that_is_killed(self):
+        self.remote_path = self.seeded_remote({"a": "1", "b/c": "2"})
+        self.check_every_step("restore", self.remote_path, already="already holds a store",
+                              mode=power_switch.ONE_CHILD)
+
+    # ---- from Git
+
     def test_import(self):
         self.restored({"a": "1", "b/c": "2"})
         self.push_files({"a": "2", "n/e/w": "3"}, self.remote_path, remove=["b/c"])
         self.check_every_step("import")
+
+    def test_import_of_more_than_one_transaction_holds(self):
+        self.restored({"a": "1", "b/c": "2"})
+        self.push_files({f"d{i % 9}/k{i}": str(i) for i in range(4200)}, self.remote_path, remove=["b/c"])
+        self.check_every_step("import")
+
+    def test_import_that_brings_documents_into_their_form(self):
+        self.network()
+        self.push_files({"users/9.json": '{"status": "active",   "username": "boris"}'}, self.remote_path)
+        self.check_every_step("import", push_waits=True)
+
+    # ---- to Git
 
     def test_export(self):
         self.restored({"a": "1", "b/c": "2"})
@@ -200,19 +244,81 @@ class Crash(harness.Case):
         self.bennu("kv", "del", "/b/c")
         self.check_every_step("export")
 
-    def test_secret_init(self):
-        self.restored({"a": "1"})
-        self.check_every_step("secret", "init", already="a key ring already")
-
-    def test_restore_with_a_git_that_is_killed(self):
-        self.remote_path = self.seeded_remote({"a": "1", "b/c": "2"})
-        self.check_every_step("restore", self.remote_path, already="already holds a store",
-                              mode=power_switch.ONE_CHILD)
-
     def test_export_with_a_git_that_is_killed(self):
         self.restored({"a": "1", "b/c": "2"})
         self.bennu("kv", "put", "/a", "new")
         self.check_every_step("export", mode=power_switch.ONE_CHILD)
+
+    def test_export_of_a_whole_state(self):
+        other = self.seeded_remote({f"d{i % 70}/k{i}": str(i) for i in range(2000)}, "other.git")
+        self.remote_path = self.remote()
+        self.bennu("init", "--schema", "none", "--remote", self.remote_path)
+        self.bennu("import", other)
+        self.bennu("kv", "compact", self.ask("kv", "put", "/a", "1")["revision"])
+        self.check_every_step("export")
+
+    # ---- with a plan, and by decision
+
+    def test_apply_to_git(self):
+        self.restored({f"k{i}": str(i) for i in range(50)})
+        self.bennu("kv", "del", "/k", "--prefix", "--yes")
+        self.bennu("plan", "--out", self.path("plan"), expect=2)
+        self.check_every_step("apply", self.path("plan"), already="no longer fits")
+
+    def rewritten(self):
+        """A store with a commit that is not pushed, and a branch that was rewritten."""
+        self.restored({"a": "1", "c": "1"})
+        self.bennu("kv", "put", "/b", "2")
+        self.ask("export")
+        self.bennu("kv", "put", "/b", "3")
+        self.ask("export", "--no-push")
+        first = self.tree(self.remote_path, "main~1")
+        other = self.git("commit-tree", first, "-m", "rewritten", cwd=self.remote_path)
+        self.git("update-ref", "refs/heads/main", other, cwd=self.remote_path)
+
+    def test_adopt_of_git(self):
+        self.rewritten()
+        self.check_every_step("adopt", "--take", "git", "--yes")
+
+    def test_adopt_of_kv(self):
+        self.rewritten()
+        self.check_every_step("adopt", "--take", "kv", "--yes")
+
+    # ---- secrets and the inventory
+
+    def network(self):
+        self.remote_path = self.remote()
+        self.bennu("init", "--remote", self.remote_path)
+        self.bennu("secret", "init", "--offline", self.path("offline.txt"))
+        self.bennu("node", "add", CORE, "--role", "core")
+        self.bennu("user", "add", "anna", "--core-node", CORE, "--email", "anna@example.org")
+        self.ask("export")
+
+    def test_secret_init(self):
+        self.random_trees = True  # by the time of day, or by new keys
+        self.remote_path = self.remote()
+        self.bennu("init", "--remote", self.remote_path)
+        self.check_every_step("secret", "init", already="has a key ring already")
+        self.assertTrue(self.ask("secret", "check")["open"])
+
+    def test_secret_unseal(self):
+        self.network()
+        self.env["BENNU_IDENTITY"] = self.path("identity.txt")
+        os.rename(self.path("data", "identity.txt"), self.env["BENNU_IDENTITY"])
+        self.remove(self.path("data"))
+        self.ask("restore", self.remote_path, env={"BENNU_IDENTITY": ""})
+        self.check_every_step("secret", "unseal")
+
+    def test_user_add(self):
+        self.random_trees = True  # by the time of day, or by new keys
+        self.network()
+        self.check_every_step("user", "add", "boris", "--core-node", CORE, already="boris is taken")
+
+    def test_device_add(self):
+        self.random_trees = True  # by the time of day, or by new keys
+        self.network()
+        self.check_every_step("device", "add", "--user", "anna", "--name", "phone", "--uuid", DEVICE,
+                              already="exists already")
 
 
 if __name__ == "__main__":
