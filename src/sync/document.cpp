@@ -17,10 +17,9 @@ namespace {
 
 constexpr std::string_view kText = "$text";
 constexpr std::string_view kBase64 = "$base64";
-constexpr std::size_t kMaxFields = 4096;
 // Leaves room for the document around an embedded value.
 constexpr JsonLimits kValueLimits{.max_depth = 24, .max_nodes = 100'000};
-constexpr JsonLimits kDocumentLimits{.max_depth = 32, .max_nodes = 400'000};
+constexpr std::size_t kMaxDepth = 32;
 
 using Kind = JsonNode::Kind;
 
@@ -75,44 +74,57 @@ bool is_canonical_set(const JsonNode& node) {
   return true;
 }
 
+std::size_t count_values(const JsonNode& node) {
+  std::size_t count = 1;
+  for (const JsonNode& item : node.items) count += count_values(item);
+  for (const JsonMember& member : node.members) count += count_values(member.value);
+  return count;
+}
+
 // What   a value of its type cannot be: an object that holds its bytes.
-void append_escape(std::string_view value, std::string& out) {
+std::size_t append_escape(std::string_view value, std::string& out) {
   const bool text = is_utf8(value);
   out += "{\n    ";
   append_json_string(text ? kText : kBase64, out);
   out += ": ";
   append_json_string(text ? std::string(value) : to_base64(value), out);
   out += "\n  }";
+  return 2;
 }
 
-void append_value(FieldType type, std::string_view value, std::string& out) {
+// Returns how many JSON values it is.
+std::size_t append_value(FieldType type, std::string_view value, std::string& out) {
   switch (type) {
     case FieldType::kString:
     case FieldType::kTime:
-      if (is_utf8(value)) return append_json_string(value, out);
+      if (is_utf8(value)) {
+        append_json_string(value, out);
+        return 1;
+      }
       break;
     case FieldType::kInt:
       if (is_canonical_int(value)) {
         out += value;
-        return;
+        return 1;
       }
       break;
     case FieldType::kBool:
       if (value == "true" || value == "false") {
         out += value;
-        return;
+        return 1;
       }
       break;
     case FieldType::kSet:
     case FieldType::kJson: {
       const auto node = canonical_json(value);
       if (node && (type == FieldType::kJson || is_canonical_set(*node))) {
-        return append_pretty_json(*node, 1, out);
+        append_pretty_json(*node, 1, out);
+        return count_values(*node);
       }
       break;
     }
   }
-  append_escape(value, out);
+  return append_escape(value, out);
 }
 
 std::string_view type_text(FieldType type) {
@@ -176,14 +188,13 @@ Result<std::string> value_of(FieldType type, const JsonNode& node) {
 
 class DocumentParser {
  public:
-  DocumentParser(const Entity& entity, std::string_view path, std::string_view bytes)
-      : entity_(entity), path_(path), bytes_(bytes) {}
+  DocumentParser(const Entity& entity, std::string_view path, std::string_view bytes,
+                 const DocumentLimits& limits)
+      : entity_(entity), path_(path), bytes_(bytes), limits_(limits) {}
 
   Result<ParsedDocument> parse() {
-    if (bytes_.size() > kMaxDocumentBytes) {
-      return error(0, fmt::format("is larger than {} MiB", kMaxDocumentBytes >> 20U));
-    }
-    auto root = parse_json(bytes_, kDocumentLimits);
+    if (const auto over = over_limit({.bytes = bytes_.size()}, limits_)) return error(0, *over);
+    auto root = parse_json(bytes_, {.max_depth = kMaxDepth, .max_nodes = limits_.max_values});
     if (!root) {
       return make_error(root.error().code, fmt::format("{}:{}", path_, root.error().message),
                         reason::kBadDocument);
@@ -195,14 +206,15 @@ class DocumentParser {
       return error(root->offset,
                    fmt::format("a {} without a field is none; delete the file", entity_.name));
     }
-    if (root->members.size() > kMaxFields) {
-      return error(root->offset, fmt::format("more than {} fields", kMaxFields));
-    }
+    if (const auto over = over_limit({.fields = root->members.size()}, limits_))
+      return error(root->offset, *over);
     ParsedDocument parsed;
     for (const JsonMember& member : root->members) BENNU_TRY(add(member, parsed));
     std::ranges::sort(parsed.fields, {}, &DocumentField::name);
     std::string again;
-    append_document(entity_, parsed.fields, again);
+    const DocumentSize written = append_document(entity_, parsed.fields, again);
+    if (const auto over = over_limit(written, limits_))
+      return error(root->offset, "in its canonical form it has " + *over);
     parsed.exact = again == bytes_;
     return parsed;
   }
@@ -256,6 +268,7 @@ class DocumentParser {
   const Entity& entity_;
   std::string_view path_;
   std::string_view bytes_;
+  const DocumentLimits& limits_;
 };
 
 }  // namespace
@@ -265,8 +278,20 @@ bool is_field_name(std::string_view name) {
          name.find('/') == std::string_view::npos && is_utf8(name);
 }
 
-void append_document(const Entity& entity, std::span<const DocumentField> fields,
-                     std::string& out) {
+std::optional<std::string> over_limit(const DocumentSize& size, const DocumentLimits& limits) {
+  if (size.fields > limits.max_fields)
+    return fmt::format("{} fields, {} are the limit", size.fields, limits.max_fields);
+  if (size.bytes > limits.max_bytes)
+    return fmt::format("{} bytes, {} are the limit", size.bytes, limits.max_bytes);
+  if (size.values > limits.max_values)
+    return fmt::format("{} JSON values, {} are the limit", size.values, limits.max_values);
+  return std::nullopt;
+}
+
+DocumentSize append_document(const Entity& entity, std::span<const DocumentField> fields,
+                             std::string& out) {
+  const std::size_t start = out.size();
+  DocumentSize size{.fields = fields.size(), .values = 1};
   out += '{';
   const char* separator = "\n  ";
   for (const DocumentField& field : fields) {
@@ -275,17 +300,20 @@ void append_document(const Entity& entity, std::span<const DocumentField> fields
     out += ": ";
     if (field.sealed) {
       append_json_string(field.value, out);
+      ++size.values;
     } else {
-      append_value(entity.field(field.name).type, field.value, out);
+      size.values += append_value(entity.field(field.name).type, field.value, out);
     }
     separator = ",\n  ";
   }
   out += "\n}\n";
+  size.bytes = out.size() - start;
+  return size;
 }
 
 Result<ParsedDocument> parse_document(const Entity& entity, std::string_view path,
-                                      std::string_view bytes) {
-  return DocumentParser(entity, path, bytes).parse();
+                                      std::string_view bytes, const DocumentLimits& limits) {
+  return DocumentParser(entity, path, bytes, limits).parse();
 }
 
 }  // namespace bennu::sync

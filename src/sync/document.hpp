@@ -3,13 +3,15 @@
 //        what stands in the file.
 // Why    People read and edit this file; Bennu must give the same bytes for the same fields,
 //        always.
-// Use    `append_document(entity, fields, out)`; `parse_document(entity, path, bytes)`.
-// Units  Documents up to 16 MiB, nesting up to 32, 4096 fields.
+// Use    `append_document(entity, fields, out)`; `parse_document(entity, path, bytes)`. Whoever
+//        writes asks `over_limit` first, as whoever reads does.
+// Units  DocumentLimits; nesting up to 32.
 // Errors kInvalidArgument (kBadDocument), one line `PATH:LINE:COLUMN: what is wrong; what to do`.
 // Threads Pure functions.
 // Source own design, docs/formats/tree.md; JSON: RFC 8259.
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +34,24 @@ struct DocumentField {
   friend bool operator==(const DocumentField&, const DocumentField&) = default;
 };
 
+/// What one document may be. What is over it is neither written nor read.
+struct DocumentLimits {
+  std::size_t max_bytes = kMaxDocumentBytes;
+  std::size_t max_fields = 4096;
+  std::size_t max_values = 400'000;  ///< of JSON, in all depths
+};
+
+struct DocumentSize {
+  std::size_t bytes = 0;
+  std::size_t fields = 0;
+  std::size_t values = 0;
+};
+
+/// Whether a document can be read: nothing, or what it has too much of ("5000 fields, 4096 are the
+/// limit"). The one rule for the whole export, the export of a change, and every import.
+[[nodiscard]] std::optional<std::string> over_limit(const DocumentSize& size,
+                                                    const DocumentLimits& limits);
+
 struct ParsedDocument {
   std::vector<DocumentField> fields;  ///< sorted by name
   bool exact = false;                 ///< append_document of the fields gives the same bytes
@@ -41,10 +61,13 @@ struct ParsedDocument {
 /// with `$`.
 [[nodiscard]] bool is_field_name(std::string_view name);
 
-/// Appends the document's bytes. `fields` sorted by name, no name twice.
-void append_document(const Entity& entity, std::span<const DocumentField> fields, std::string& out);
+/// Appends the document's bytes, and says what they are. `fields` sorted by name, no name twice.
+DocumentSize append_document(const Entity& entity, std::span<const DocumentField> fields,
+                             std::string& out);
 
+/// Refuses also what could be read but not be written again.
 [[nodiscard]] Result<ParsedDocument> parse_document(const Entity& entity, std::string_view path,
-                                                    std::string_view bytes);
+                                                    std::string_view bytes,
+                                                    const DocumentLimits& limits = {});
 
 }  // namespace bennu::sync

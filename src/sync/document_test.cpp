@@ -131,7 +131,7 @@ TEST(Document, ErrorsNameLineAndColumn) {
               std::string::npos);
   EXPECT_TRUE(error_of("{\"set\": [1]}").find("must be an array of strings") != std::string::npos);
   EXPECT_TRUE(error_of("{\"s\": {\"$base64\": \"?\"}}").find("bad $base64") != std::string::npos);
-  EXPECT_TRUE(error_of(std::string(kMaxDocumentBytes + 1, ' ')).find("larger than 16 MiB") !=
+  EXPECT_TRUE(error_of(std::string(kMaxDocumentBytes + 1, ' ')).find("bytes, 16777216 are") !=
               std::string::npos);
 }
 

@@ -90,6 +90,11 @@ Result<Job> prepare(const Link& link, const Sides& sides, const Mapping& mapping
   return job;
 }
 
+// What a later change may have mended: a secret without a key, a document that grew too large.
+bool is_only_for_now(const Error& error) {
+  return error.reason == reason::kNoKey || error.reason == reason::kTooLargeForGit;
+}
+
 // Calls `on_tree` for the tree after each group that becomes a commit, in order.
 using OnTree = std::function<Status(const git::ObjectId& tree, const CommitChain::Origin& origin)>;
 
@@ -109,8 +114,8 @@ Status incremental_trees(const Job& job, git::ObjectSink& sink, const OnTree& on
     group.keys.merge(held);
     auto edited = edit_tree(job.link, job.mapping, group, tree, sink);
     const bool last = i + 1 == job.window.groups.size();
-    if (!edited && edited.error().reason == reason::kNoKey && !last) {
-      held = std::move(group.keys);  // a later change may have taken the secret away again
+    if (!edited && is_only_for_now(edited.error()) && !last) {
+      held = std::move(group.keys);
       continue;
     }
     BENNU_TRY(edited);

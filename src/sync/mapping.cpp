@@ -398,7 +398,7 @@ bool Mapping::keeps(std::string_view path, const KeyReader& find) {
 
 std::size_t Mapping::byte_limit(std::string_view path) const {
   PathOf ignored;
-  return parse_document_path(path, ignored) ? kMaxDocumentBytes : limits::kMaxValueBytes;
+  return parse_document_path(path, ignored) ? document_limits_.max_bytes : limits::kMaxValueBytes;
 }
 
 std::optional<UniqueEntry> Mapping::unique_entry(std::string_view key,

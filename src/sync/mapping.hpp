@@ -23,6 +23,7 @@
 
 #include "base/result.hpp"
 #include "kv/types.hpp"
+#include "sync/document.hpp"
 #include "sync/key_ring.hpp"
 #include "sync/schema.hpp"
 #include "sync/tree_file.hpp"
@@ -103,6 +104,10 @@ class Mapping {
   [[nodiscard]] const KeyRing& ring() const { return *ring_; }
   [[nodiscard]] std::shared_ptr<const KeyRing> shared_ring() const { return ring_; }
 
+  /// What its documents may be; tests make it small.
+  [[nodiscard]] const DocumentLimits& document_limits() const { return document_limits_; }
+  void set_document_limits(const DocumentLimits& limits) { document_limits_ = limits; }
+
   /// The key's class, and whether it is secret. A leased key is never in Git, whatever its class.
   [[nodiscard]] KeyTraits classify(std::string_view key) const;
   /// Whether a key of this class, without a lease, is part of the tree.
@@ -157,7 +162,8 @@ class Mapping {
                                                        std::string prefix) const;
   std::shared_ptr<const Schema> schema_;
   std::shared_ptr<const KeyRing> ring_;
-  std::vector<std::string> heads_;      // `/net/users/`: a key without one of these is raw
+  std::vector<std::string> heads_;  // `/net/users/`: a key without one of these is raw
+  DocumentLimits document_limits_;
   std::vector<std::string> tree_tops_;  // `users/`: a path without one of these is no document
 };
 

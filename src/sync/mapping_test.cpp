@@ -8,6 +8,7 @@
 #include "base/bytes.hpp"
 #include "kv/store.hpp"
 #include "sync/mapping_for_tests.hpp"
+#include "sync/reasons.hpp"
 #include "sync/shown_key.hpp"
 
 namespace bennu::sync {
@@ -406,6 +407,56 @@ TEST_P(MappingProperty, AnyTreeWithASchemaIsReadOrRefused) {
     EXPECT_TRUE(stats.exact());
   }
   EXPECT_GT(accepted, 0);
+}
+
+// The reader's limits are the writer's: nothing is exported that no restore takes.
+TEST_P(MappingProperty, WhateverExportsRestores) {
+  std::mt19937 random(GetParam());
+  Mapping mapping = documents();
+  mapping.set_document_limits({.max_bytes = 400, .max_fields = 5, .max_values = 12});
+  std::map<bool, int> rounds;
+  for (int round = 0; round < 400; ++round) {
+    State state;
+    for (std::size_t fields = random() % 9 + 1; fields > 0; --fields) {
+      static const std::vector<std::string> kFields = {
+          "username", "email", "core_nodes", "id", "messages", "contacts", "x", "y", "z"};
+      state["/net/users/7/" + pick(kFields, random)] = random_value(random);
+    }
+    Files files;
+    TreeAssembler assembler(mapping, probe_of(state), collect(files));
+    Status exported;
+    for (const auto& [key, value] : state) {
+      if (exported) exported = assembler.add(key, value, false);
+    }
+    if (exported) {
+      const auto finished = assembler.finish();
+      if (!finished) exported = finished.error();
+    }
+    const auto file = mapping.file_of(state.begin()->first);
+    const auto built = mapping.build(*file, read(state, file->reads));
+    ++rounds[bool(exported)];
+    EXPECT_EQ(bool(built), bool(exported));
+    if (exported) {
+      EXPECT_EQ(parse(mapping, files), state);
+      continue;
+    }
+    EXPECT_EQ(exported.error().reason, reason::kTooLargeForGit);
+    EXPECT_NE(exported.error().message.find("/net/users/7/"), std::string::npos);
+  }
+  EXPECT_GT(rounds[true], 20);
+  EXPECT_GT(rounds[false], 20);
+}
+
+// Nor is anything taken in that no export could write again.
+TEST(MappingDocuments, WhatWouldBeTooLargeInItsCanonicalFormIsNotTakenIn) {
+  Mapping mapping = documents();
+  mapping.set_document_limits({.max_bytes = 60});
+  Files files;
+  files["public/appeals/7.json"].bytes = R"({"messages":[1,2,3,4,5,6,7,8,9,1,2,3,4]})";
+  const Error error = parse_error(mapping, files);
+  EXPECT_EQ(error.reason, reason::kBadDocument);
+  EXPECT_TRUE(error.message.starts_with("public/appeals/7.json:1:1: in its canonical form"))
+      << error.message;
 }
 
 TEST_P(MappingProperty, EveryRawTreeComesBack) {

@@ -13,6 +13,8 @@ inline constexpr Reason kBadSchema =
     "sync.bad_schema";  ///< kInvalidArgument: the schema file, with line and column
 inline constexpr Reason kBadDocument =
     "sync.bad_document";  ///< kInvalidArgument: a document, with line and column
+/// kFailedPrecondition: a document or secret that no restore would accept, so no export writes it.
+inline constexpr Reason kTooLargeForGit = "sync.too_large_for_git";
 inline constexpr Reason kBadTree =
     "sync.bad_tree";  ///< kInvalidArgument: a path or entry that git itself refuses
 inline constexpr Reason kNoKey =

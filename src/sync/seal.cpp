@@ -98,9 +98,11 @@ Result<std::string> seal(const KeyRing& ring, std::string_view path, std::string
   const EpochKeys* keys = ring.find(ring.current());
   if (keys == nullptr) return no_key(0);
   if (value.size() > kMaxSecretBytes) {
-    return make_error(
-        Code::kInvalidArgument,
-        fmt::format("a secret has at most 1 MiB, this one has {} bytes", value.size()));
+    return make_error(Code::kFailedPrecondition,
+                      fmt::format("a secret has at most 1 MiB, this one has {} bytes: shorten or "
+                                  "delete it; nothing is exported before",
+                                  value.size()),
+                      reason::kTooLargeForGit);
   }
   const Nonce nonce = synthetic_nonce(keys->nonce, path, value);
   std::string bytes(kNonceBytes + value.size() + kTagBytes, '\0');

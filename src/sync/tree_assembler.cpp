@@ -187,15 +187,26 @@ class TreeAssembler::Impl {
       ++stats_.skipped;
       return {};
     }
-    document.bytes += name.size() + value.size();
-    if (document.bytes > kMaxDocumentBytes / 2) {
-      return make_error(Code::kInvalidArgument,
-                        fmt::format("{}: its fields are larger than {} MiB together; shorten one",
-                                    document.path, kMaxDocumentBytes / 2 >> 20U));
-    }
+    document.bytes += name.size() + value.size();  // its text is no shorter
     ++stats_.keys;
     document.fields.push_back({.name = std::string(name), .value = std::string(value)});
+    // Only what can be read again is held in memory; how many there are is counted to the end.
+    if (document.bytes > mapping_.document_limits().max_bytes)
+      return check_size(document, {.bytes = document.bytes});
     return {};
+  }
+
+  // What no restore would read is not written.
+  Status check_size(const OpenDocument& document, const DocumentSize& size) const {
+    const auto over = over_limit(size, mapping_.document_limits());
+    if (!over) return {};
+    return make_error(
+        Code::kFailedPrecondition,
+        fmt::format("{}: this {} has {} in one document: delete or shorten fields beside {}, or "
+                    "move them out of it; nothing is exported before, or no restore could read it",
+                    document.path, document.entity->name, *over,
+                    shown_key(mapping_, document.prefix + document.fields.front().name)),
+        reason::kTooLargeForGit);
   }
 
   Status close_document() {
@@ -227,7 +238,7 @@ class TreeAssembler::Impl {
       }
     }
     bytes_.clear();
-    append_document(*document.entity, document.fields, bytes_);
+    BENNU_TRY(check_size(document, append_document(*document.entity, document.fields, bytes_)));
     return emit({.path = document.path, .bytes = bytes_});
   }
 

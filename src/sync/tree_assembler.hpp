@@ -7,8 +7,9 @@
 //        directories are contiguous but for documents and escaped names.
 // Units  At most kMaxOpenDocuments documents are open at once (nesting of the schema).
 // Errors kFailedPrecondition (kNoKey: a secret and no data key; names the key's prefix);
-//        kInvalidArgument (a document over its limit, two keys that claim one file; names the
-//        path); whatever the sink returns. Useless afterwards.
+//        (kTooLargeForGit: a document that no TreeParser would read; names path and key);
+//        kInvalidArgument (two keys that claim one file; names the path); whatever the sink
+//        returns. Useless afterwards.
 // Threads One thread.
 // Source own design, docs/formats/tree.md.
 

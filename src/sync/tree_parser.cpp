@@ -156,10 +156,11 @@ class TreeParser::Impl {
           Code::kInvalidArgument,
           fmt::format("{}: the document of a {} must be an ordinary file of at most {} MiB; move "
                       "it elsewhere",
-                      path, entity.name, kMaxDocumentBytes >> 20U),
+                      path, entity.name, mapping_.document_limits().max_bytes >> 20U),
           reason::kBadDocument);
     }
-    BENNU_ASSIGN(ParsedDocument parsed, parse_document(entity, path, file.bytes));
+    BENNU_ASSIGN(ParsedDocument parsed,
+                 parse_document(entity, path, file.bytes, mapping_.document_limits()));
     BENNU_ASSIGN(const EntityNames names,
                  names_for_import(mapping_.ring(), entity, where.parameters, where.clear_name, path,
                                   parsed.fields));

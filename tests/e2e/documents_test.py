@@ -161,6 +161,27 @@ class Network(harness.Case):
         self.assertTrue(changes["/net/users/1/email"]["secret"])
         self.assertNotIn("b@example.org", diff.out)
 
+    def put_fields(self, count, op="put"):
+        ops = [{"op": op, "key": f"/net/users/1/f{i}", **({"value": "v"} if op == "put" else {})}
+               for i in range(count)]
+        self.bennu("kv", "txn", stdin=json.dumps({"success": ops}).encode())
+
+    def test_a_document_that_no_restore_would_take_is_not_exported(self):
+        head = self.git("rev-parse", "main", cwd=self.net)
+        self.put_fields(5000)
+        for _ in range(2):
+            refused = self.bennu("export", "-o", "json", expect=1)
+            self.assertEqual(refused.json["error"]["reason"], "sync.too_large_for_git")
+            for word in ("users/1.json", "5006 fields", "4096", "/net/users/1/", "nothing is exported before"):
+                self.assertIn(word, refused.err)
+        self.assertEqual(self.git("rev-parse", "main", cwd=self.net), head)
+        # What is taken away again hinders nothing, though the transaction before it cannot be written.
+        self.put_fields(5000, "del")
+        self.put_fields(4000)
+        self.ask("export")
+        self.ask("restore", self.net, "--identity", self.path("offline.txt"), data="again")
+        self.assertEqual(self.bennu("kv", "get", "/net/users/1/f3999", data="again").out, "v")
+
     def test_no_digit_of_a_uuid_reaches_a_message_a_commit_or_the_audit_trail(self):
         device, digits = self.device["uuid"], self.device["uuid"][:8]
         other = "11111111-2222-4333-8444-" + "5" * 12
