@@ -73,6 +73,9 @@ class WatchStream {
 class StagedTxn {
  public:
   virtual ~StagedTxn() = default;
+  /// The commit fails with kStageConflict if any staged key (not those of `extra`) was changed
+  /// after this revision, or if that can no longer be told (compacted). Call before the first put.
+  virtual void require_unchanged_since(Revision revision) = 0;
   [[nodiscard]] virtual Status put(std::string_view key, std::string_view value) = 0;
   /// Deletes the key if it exists at commit.
   [[nodiscard]] virtual Status erase(std::string_view key) = 0;

@@ -132,6 +132,57 @@ TEST_P(StagingTest, OthersWriteMeanwhileAndItComesAfterThem) {
   EXPECT_EQ(range({.range = kv::all_keys(), .revision = others, .count_only = true}).count, 4);
 }
 
+// Few keys are an ordinary transaction, many are table files: both must meet every change.
+TEST_P(StagingTest, UnchangedSinceMeetsEveryChangeOfAStagedKey) {
+  for (const int keys_staged : {3, 20'000}) {
+    for (const bool before_the_stage : {true, false}) {
+      for (const std::string key : {"put", "created", "erased", ""}) {
+        const std::string place = std::to_string(keys_staged) + key + "/";
+        put(place + "put", "1");
+        const auto base = put(place + "erased", "1");
+        const auto other = [&] {
+          put(place + "elsewhere", "other");
+          if (key == "erased") {
+            erase(place + key);
+          } else if (!key.empty()) {
+            put(place + key, "other");
+          }
+        };
+        if (before_the_stage) other();
+        const auto staged = stage();
+        staged->require_unchanged_since(base);
+        value_of(staged->put(place + "put", "staged"));
+        value_of(staged->put(place + "created", "staged"));
+        value_of(staged->erase(place + "erased"));
+        for (int i = 3; i < keys_staged; ++i) {
+          value_of(staged->put(place + "x" + std::to_string(100'000 + i), "staged"));
+        }
+        if (!before_the_stage) other();
+        const auto newest = revision();
+        if (key.empty()) {
+          EXPECT_EQ(value_of(staged->commit({}, {op_put(place + "elsewhere", "extra")})),
+                    newest.next());
+          continue;
+        }
+        expect_error(staged->commit({}, {}), Code::kAborted, kv::reason::kStageConflict);
+        EXPECT_EQ(revision(), newest);
+        EXPECT_EQ(get(place + "put")->value, key == "put" ? "other" : "1") << place;
+        EXPECT_EQ(get(place + "created").has_value(), key == "created") << place;
+      }
+    }
+  }
+}
+
+TEST_P(StagingTest, UnchangedSinceARevisionThatIsCompactedCannotBeTold) {
+  const auto base = put("a", "1");
+  const auto staged = stage();
+  staged->require_unchanged_since(base);
+  put("b", "1");
+  value_of(store().compact(put("b", "2"), false));
+  value_of(staged->put("a", "2"));
+  expect_error(staged->commit({}, {}), Code::kAborted, kv::reason::kStageConflict);
+}
+
 TEST_P(StagingTest, ErasingWhatIsNotThereIsNoEvent) {
   const auto stream = watch_stream();
   watch(*stream, {.range = kv::all_keys()});

@@ -1,6 +1,9 @@
 #include "kv/embedded/stage.hpp"
 
+#include <algorithm>
+
 #include "base/limits.hpp"
+#include "kv/embedded/reader.hpp"
 #include "kv/embedded/stage_commit.hpp"
 #include "kv/errors.hpp"
 #include "kv/reasons.hpp"
@@ -32,9 +35,12 @@ Status Stage::add(std::string_view key, std::optional<std::string_view> value) {
 }
 
 Status Stage::spill() {
-  ticket_ = context_.registry->open(context_.published->get()->revision);
+  const bool conditional = unchanged_since_.value != 0;
+  const Revision newest = context_.published->get()->revision;
+  ticket_ = context_.registry->open(conditional ? std::min(unchanged_since_, newest) : newest);
   if (context_.fail_point) context_.fail_point("stage.ticket");
   base_ = context_.published->get();
+  if (conditional && base_->compacted > unchanged_since_) return stage_conflict();
   BENNU_ASSIGN(builder_, StageBuilder::create(*context_.database, *base_, ticket_->id));
   for (const auto& [key, value] : small_) {
     BENNU_TRY(builder_->add(key, value ? std::optional<std::string_view>(*value) : std::nullopt));
@@ -51,14 +57,30 @@ Result<Revision> Stage::commit(const std::vector<Compare>& compares, std::vector
   BENNU_TRY(validate(request));
   BENNU_ASSIGN(const auto built, builder_->finish());
   StageCommit commit(context_, *base_, *ticket_, built);
+  if (unchanged_since_.value != 0) commit.require_unchanged();
   auto done = commit.run(request);
   context_.registry->close(*ticket_);
   ticket_.reset();
   return done;
 }
 
+// Each key must be what it was at that revision.
+Status Stage::compare_small(std::vector<Compare>& compares) const {
+  const auto view = context_.published->get();
+  if (view->compacted > unchanged_since_) return stage_conflict();
+  for (const auto& [key, value] : small_) {
+    BENNU_ASSIGN(const auto then, find_key(*context_.database, *view, key,
+                                           std::min(unchanged_since_, view->revision)));
+    compares.push_back({.range = {.key = key, .end = {}},
+                        .target = CompareTarget::kModRevision,
+                        .number = then ? then->mod : 0});
+  }
+  return {};
+}
+
 Result<Revision> Stage::commit_small(const std::vector<Compare>& compares, std::vector<Op> extra) {
   TxnRequest request{.compares = compares, .success = std::move(extra), .failure = {}};
+  if (unchanged_since_.value != 0) BENNU_TRY(compare_small(request.compares));
   for (auto& [key, value] : small_) {
     if (value) {
       request.success.push_back(Op{PutRequest{.key = key, .value = std::move(*value)}});

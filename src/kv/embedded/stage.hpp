@@ -42,6 +42,7 @@ class Stage final : public StagedTxn {
   explicit Stage(StageContext context) : context_(std::move(context)) {}
   ~Stage() override;
 
+  void require_unchanged_since(Revision revision) override { unchanged_since_ = revision; }
   [[nodiscard]] Status put(std::string_view key, std::string_view value) override;
   [[nodiscard]] Status erase(std::string_view key) override;
   [[nodiscard]] Result<Revision> commit(const std::vector<Compare>& compares,
@@ -50,10 +51,12 @@ class Stage final : public StagedTxn {
  private:
   [[nodiscard]] Status add(std::string_view key, std::optional<std::string_view> value);
   [[nodiscard]] Status spill();
+  [[nodiscard]] Status compare_small(std::vector<Compare>& compares) const;
   [[nodiscard]] Result<Revision> commit_small(const std::vector<Compare>& compares,
                                               std::vector<Op> extra);
 
   StageContext context_;
+  Revision unchanged_since_;  // 0: whatever happened to the keys
   std::map<std::string, std::optional<std::string>, std::less<>> small_;
   std::size_t small_bytes_ = 0;
   std::optional<StageRegistry::Ticket> ticket_;

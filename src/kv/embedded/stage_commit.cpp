@@ -159,6 +159,7 @@ Status StageCommit::mend(std::string_view key, const View& view, rocksdb::WriteB
     return {};
   }
   if (!status.ok()) return to_error(status, "cannot read staged changes");
+  if (conditional_) return stage_conflict();
   const auto old = decode_record(bytes);
   if (!old) return corrupt_record("staged", record_key);
   BENNU_ASSIGN(const auto now, find_key(database_, view, key, view.revision));

@@ -37,6 +37,11 @@ class StageCommit {
   /// `base`: the view that the files were made at. All must outlive it. `rule` may be null.
   StageCommit(const StageContext& context, const View& base, const StageRegistry::Ticket& ticket,
               const StageBuilder::Built& built, const StageRule* rule = nullptr);
+  /// No key of the stage may have changed since the ticket's revision.
+  void require_unchanged() {
+    conditional_ = true;
+    mended_to_ = ticket_.base;
+  }
 
   /// `request`: compares, and the extra changes as its success branch.
   [[nodiscard]] Result<Revision> run(const TxnRequest& request);
@@ -64,6 +69,7 @@ class StageCommit {
   const StageRule* const rule_;
   TxnResponse response_;
   std::set<std::string, std::less<>> late_;  // changed meanwhile, and not staged
+  bool conditional_ = false;
   Revision mended_to_;
   std::uint64_t effective_;
   bool unclean_;
