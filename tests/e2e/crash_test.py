@@ -5,19 +5,20 @@ starts from the same state and ends right before step N, with everything that it
 left must be all of its work or none of it, and the same command, run again, must come to the end of
 the undisturbed run. As a variant only a child of it (git) ends there.
 
-BENNU_CRASH_STRIDE=1 takes every step; without it a few steps of each command, spread evenly.
+BENNU_CRASH_STRIDE=1 takes every step; without it BENNU_CRASH_POINTS steps of each command, spread
+evenly.
 """
 
 import os
 import re
 import shutil
-import unittest
+import signal
 
 import harness
 import power_switch
 
 STRIDE = int(os.environ.get("BENNU_CRASH_STRIDE", "0"))
-FEW = 4  # without a stride
+POINTS = int(os.environ.get("BENNU_CRASH_POINTS", "4"))
 CORE, DEVICE = "203.0.113.7", "6f1c1f0e-3a52-4c5b-9d0e-2f6f0c1b7a11"
 ANNA, BOB = "Anna <a@example.org>", "Bob <b@example.org>"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -33,7 +34,8 @@ class Crash(harness.Case):
         super().setUp()
         self.env["BENNU_ACTOR"] = ANNA
         self.remote_path = None
-        self.random_trees = False
+        self.random_trees = False  # by the time of day, or by new keys
+        self.random_keys = "^$"
 
     # ---- from and to a state ---------------------------------------------------------------------
 
@@ -92,36 +94,29 @@ class Crash(harness.Case):
             self.remove(self.path("look"))
 
     def end(self):
-        """The state after an export, with what must hold of any."""
+        """Where the next export leads, with what must hold there."""
         exported = self.ask("export")
         self.assertEqual(exported["push_problem"], "")
         self.assertTrue(self.ask("verify")["in_sync"])
-        self.assertFalse(self.ask("export")["changed"])
-        for repository in (self.remote_path, self.path("data", "repo.git")):
+        here = self.path("data", "repo.git")
+        for repository in (here, self.remote_path):
             self.assert_clean(repository)
-        state = self.state()
-        self.assertEqual(state["here"], state["there"])
+        self.assertEqual(self.log(here), self.log(self.remote_path))
         left = [os.path.join(folder, name) for folder, folders, files in os.walk(self.path("data"))
                 for name in folders + files if LEFT_OVER.search(name)]
         self.assertEqual(left, [])
-        return {**state, "changed": exported["changed"], "files": sorted(os.listdir(self.path("data")))}
+        return {"changed": exported["changed"], "there": self.log(self.remote_path),
+                "files": sorted(os.listdir(self.path("data")))}
 
-    # ---- what is random --------------------------------------------------------------------------
-
-    @staticmethod
-    def varying(one, two):
-        """The keys whose values differ between two undisturbed runs."""
-        return {key for key in one["keys"] if one["keys"][key] != two["keys"].get(key)}
-
-    def masked(self, state, varying):
+    def masked(self, state):
         """The state without what is random in it."""
         masked = dict(state)
-        if state["keys"] is not None:
-            masked["keys"] = {key: "random" if key in varying else value
+        if state.get("keys"):
+            masked["keys"] = {key: "random" if re.search(self.random_keys, key) else value
                               for key, value in state["keys"].items()}
-        if self.random_trees:
-            for side in ("here", "there"):
-                masked[side] = state[side] and [commit[:2] for commit in state[side]]
+        for side in ("here", "there"):
+            if state.get(side) and self.random_trees:
+                masked[side] = [commit[:2] for commit in state[side]]
         return masked
 
     # ---- the power switch ------------------------------------------------------------------------
@@ -130,61 +125,54 @@ class Crash(harness.Case):
         return power_switch.run([harness.BENNU, *command, "--data", self.path("data")],
                                 self.path("switch"), self.env, self.dir, stop_at, mode)
 
-    def undisturbed(self, command, mode):
-        run = self.switched(command, mode=mode)
-        self.assertEqual(run.status, 0, run.err)
-        after = self.look()
-        return run, after, self.end()
-
     def chosen(self, total):
-        stride = STRIDE or max(1, total // FEW)
-        return sorted({*range(1, total + 1, stride), total})
+        stride = STRIDE or max(1, total // POINTS)
+        return [*range(stride, total, stride), total]
 
-    def check_every_step(self, *command, already=None, push_waits=False,
-                         instead=None, mode=power_switch.EVERYTHING):
+    def check_every_step(self, *command, already=None, push_waits=False, instead=None,
+                         mode=power_switch.EVERYTHING):
         """`already`: how a command refuses whose work was done before it was cut off. `push_waits`:
         a commit that was not pushed goes with the next export. `instead`: a command that is run
         first; if it does not refuse, it comes to the same end."""
         self.save()
-        before = self.look()
-        run, after, end = self.undisturbed(command, mode)
-        self.bring_back()
-        again, after_again, end_again = self.undisturbed(command, mode)
-        varying = self.varying(end, end_again)
-        after, end = self.masked(after, varying), self.masked(end, varying)
-        self.assertEqual(self.masked(end_again, varying), end)
-        before = self.masked(before, varying)
+        before = self.masked(self.look())
+        run = self.switched(command, mode=mode)
+        self.assertEqual(run.status, 0, run.err)
+        after, end = self.masked(self.look()), self.masked(self.end())
         self.assertNotEqual(before, after, "a command that does nothing tests nothing")
-        total = max(len(run.names), len(again.names))
+        total = len(run.names)
+        self.assertGreater(total, POINTS, "the power switch counts nothing")
         cut = 0
         for number in self.chosen(total):
-            name = run.names[number - 1] if number <= len(run.names) else "?"
-            with self.subTest(before_step=number, of=total, step=name):
+            with self.subTest(before_step=number, of=total, step=run.names[number - 1]):
                 self.bring_back()
                 killed = self.switched(command, number, mode)
-                reached = len(killed.names) >= number
+                reached = len(killed.names) >= number  # a thread may have done less this time
                 cut += reached
                 if mode == power_switch.EVERYTHING:
-                    self.assertEqual(killed.status, -9 if reached else 0, killed.err)
-                found = self.masked(self.look(), varying)
-                for part in found:
-                    whole = [before[part], after[part]]
-                    if part == "here":  # follows the remote first, then ours goes on
-                        whole.append(before["there"])
-                    if part != "kept":
-                        self.assertIn(found[part], whole, f"{part} is half done")
+                    self.assertEqual(killed.status, -signal.SIGKILL if reached else 0, killed.err)
+                found = self.masked(self.look())
+                self.assert_all_or_nothing(found, before, after)
                 if instead and self.bennu(*instead, expect=None).status == 0:
-                    pass
-                elif self.run_again(command, already, took_effect=found != before):
-                    ended = self.masked(self.state(), varying)
-                    if push_waits:
-                        self.assertIn(ended["there"], (before["there"], after["there"]))
-                        ended["there"] = after["there"]
-                    self.assert_same(ended, after)
-                self.assert_same(self.masked(self.end(), varying), end)
+                    ran = False
+                else:
+                    ran = self.run_again(command, already, took_effect=found != before)
+                ended = self.masked(self.state())
+                if not ran:
+                    ended.update(here=after["here"], there=after["there"])
+                elif push_waits and ended["there"] == before["there"]:
+                    ended["there"] = after["there"]
+                self.assert_same(ended, after)
+                self.assertEqual(self.masked(self.end()), end)
         self.assertGreater(cut, 1, "the command was never cut off")
         if STRIDE == 1:
             print(f"{' '.join(command[:3])}: cut off {cut} times, of {total} steps", flush=True)
+
+    def assert_all_or_nothing(self, found, before, after):
+        self.assertIn(found["keys"], (before["keys"], after["keys"]))
+        self.assertIn(found["there"], (before["there"], after["there"]))
+        # Our branch first follows the remote's, then ours goes on.
+        self.assertIn(found["here"], (before["here"], before["there"], after["here"]))
 
     def assert_same(self, found, wanted):
         """The same; commits that were cut off may be kept beside."""
@@ -295,9 +283,10 @@ class Crash(harness.Case):
         self.ask("export")
 
     def test_secret_init(self):
-        self.random_trees = True  # by the time of day, or by new keys
+        self.random_trees = True
         self.remote_path = self.remote()
         self.bennu("init", "--remote", self.remote_path)
+        self.random_keys = "/.bennu/(keys|recipients)"
         self.check_every_step("secret", "init", already="has a key ring already")
         self.assertTrue(self.ask("secret", "check")["open"])
 
@@ -310,12 +299,12 @@ class Crash(harness.Case):
         self.check_every_step("secret", "unseal")
 
     def test_user_add(self):
-        self.random_trees = True  # by the time of day, or by new keys
+        self.random_trees = True
         self.network()
         self.check_every_step("user", "add", "boris", "--core-node", CORE, already="boris is taken")
 
     def test_device_add(self):
-        self.random_trees = True  # by the time of day, or by new keys
+        self.random_trees = True
         self.network()
         self.check_every_step("device", "add", "--user", "anna", "--name", "phone", "--uuid", DEVICE,
                               already="exists already")
