@@ -164,7 +164,7 @@ class Crash(harness.Case):
                     ended["there"] = after["there"]
                 self.assert_same(ended, after)
                 self.assertEqual(self.masked(self.end()), end)
-        self.assertGreater(cut, 1, "the command was never cut off")
+        self.assertGreater(cut, 0, "the command was never cut off")
         if STRIDE == 1:
             print(f"{' '.join(command[:3])}: cut off {cut} times, of {total} steps", flush=True)
 
