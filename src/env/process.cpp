@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -85,58 +86,101 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
   return out;
 }
 
-// Reads what is there; closes at the end of the stream. Keeps at most `max` bytes.
-void drain(Fd& fd, std::string& out, std::size_t max,
+// Reads once; closes at the end of the stream. Keeps at most `max` bytes. False: nothing is there.
+bool drain(Fd& fd, std::string& out, std::size_t max,
            const std::function<void(std::string_view)>& listener) {
   std::array<char, 65536> buffer{};
   const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
-  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
+  if (got < 0 && errno == EINTR) return true;
+  if (got < 0 && errno == EAGAIN) return false;
   if (got <= 0) {
     fd.close();
-    return;
+    return false;
   }
   const std::string_view piece(buffer.data(), static_cast<std::size_t>(got));
   if (out.size() < max) out.append(piece.substr(0, max - out.size()));
   if (listener) listener(piece);
-}
-
-// Feeds stdin and drains stdout and stderr until both are closed. Returns false when the caller
-// wants the child gone.
-bool pump(const ProcessRequest& request, Fd& in, Fd& out, Fd& err, ProcessResult& result,
-          std::chrono::steady_clock::time_point deadline) {
-  std::string_view pending = request.input;
-  if (pending.empty()) in.close();
-  while (out.open() || err.open() || in.open()) {
-    if (request.stop.stop_requested() || std::chrono::steady_clock::now() > deadline) return false;
-    std::array<pollfd, 3> fds{pollfd{out.get(), POLLIN, 0}, pollfd{err.get(), POLLIN, 0},
-                              pollfd{in.get(), POLLOUT, 0}};
-    if (::poll(fds.data(), fds.size(), 100) < 0 && errno != EINTR) return false;
-    if (out.open() && fds[0].revents != 0) drain(out, result.output, request.max_output_bytes, {});
-    if (err.open() && fds[1].revents != 0)
-      drain(err, result.error_output, request.max_output_bytes, request.on_stderr);
-    if (in.open() && fds[2].revents != 0) {
-      const ssize_t written = ::write(in.get(), pending.data(), pending.size());
-      if (written > 0) pending.remove_prefix(static_cast<std::size_t>(written));
-      const bool gone = written < 0 && errno != EINTR && errno != EAGAIN;
-      if (pending.empty() || gone) in.close();
-    }
-  }
   return true;
 }
 
-}  // namespace
+// A started program with our ends of its pipes.
+class Child {
+ public:
+  Child(pid_t pid, Fd in, Fd out, Fd err)
+      : pid_(pid),
+        end_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))),
+        in_(std::move(in)),
+        out_(std::move(out)),
+        err_(std::move(err)) {}
 
-Result<ProcessResult> run(const ProcessRequest& request) {
-  // A child that closes its stdin early must not end us.
-  static const auto ignore_sigpipe = ::signal(SIGPIPE, SIG_IGN);
-  (void)ignore_sigpipe;
+  // Feeds stdin and drains stdout and stderr until the child itself has ended: a process that it
+  // left behind (ssh's ControlPersist, a daemon of a credential helper) may keep the pipes open.
+  // False: `give_up` said so first.
+  bool pump(const ProcessRequest& request, std::string_view& pending, ProcessResult& result,
+            const std::function<bool()>& give_up) {
+    if (pending.empty()) in_.close();
+    while (!ended()) {
+      if (give_up()) return false;
+      std::array<pollfd, 4> fds{pollfd{out_.get(), POLLIN, 0}, pollfd{err_.get(), POLLIN, 0},
+                                pollfd{in_.get(), POLLOUT, 0}, pollfd{end_.get(), POLLIN, 0}};
+      // Without a pidfd (a kernel or sandbox that has none) the end is looked for often.
+      if (::poll(fds.data(), fds.size(), end_.open() ? 100 : 10) < 0) continue;
+      if (fds[0].revents != 0) drain(out_, result.output, request.max_output_bytes, {});
+      if (fds[1].revents != 0)
+        drain(err_, result.error_output, request.max_output_bytes, request.on_stderr);
+      if (fds[2].revents != 0) feed(pending);
+    }
+    // What it wrote before its end: at most what pipes hold, as a process left behind may write on.
+    for (int i = 0; i < kLastReads && out_.open(); ++i) {
+      if (!drain(out_, result.output, request.max_output_bytes, {})) break;
+    }
+    for (int i = 0; i < kLastReads && err_.open(); ++i) {
+      if (!drain(err_, result.error_output, request.max_output_bytes, request.on_stderr)) break;
+    }
+    return true;
+  }
 
+  void kill(int signal) const { ::kill(pid_, signal); }
+
+  // Blocks until it has ended; its status as the shell counts.
+  int wait() {
+    int status = 0;
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+
+ private:
+  static constexpr int kLastReads = 16;  // of 64 KiB: the largest pipe of an ordinary user
+
+  [[nodiscard]] bool ended() const {
+    siginfo_t info{};
+    return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+           info.si_pid == pid_;
+  }
+
+  void feed(std::string_view& pending) {
+    const ssize_t written = ::write(in_.get(), pending.data(), pending.size());
+    if (written > 0) pending.remove_prefix(static_cast<std::size_t>(written));
+    const bool gone = written < 0 && errno != EINTR && errno != EAGAIN;
+    if (pending.empty() || gone) in_.close();
+  }
+
+  pid_t pid_;
+  Fd end_;
+  Fd in_;
+  Fd out_;
+  Fd err_;
+};
+
+Result<Child> spawn(const ProcessRequest& request) {
   BENNU_ASSIGN(auto in, make_pipe());
   BENNU_ASSIGN(auto out, make_pipe());
   BENNU_ASSIGN(auto err, make_pipe());
-  if (::fcntl(in.write.get(), F_SETFL, O_NONBLOCK) != 0)
-    return make_error(Code::kInternal, "cannot set up a pipe");
-
+  for (const Fd* ours : {&in.write, &out.read, &err.read}) {
+    if (::fcntl(ours->get(), F_SETFL, O_NONBLOCK) != 0)
+      return make_error(Code::kInternal, "cannot set up a pipe");
+  }
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, in.read.get(), 0);
@@ -168,27 +212,40 @@ Result<ProcessResult> run(const ProcessRequest& request) {
                                 "`: " + std::generic_category().message(spawned) +
                                 (spawned == ENOENT ? " (is it installed?)" : ""));
   }
-  in.read.close();
-  out.write.close();
-  err.write.close();
+  return Child(child, std::move(in.write), std::move(out.read), std::move(err.read));
+}
 
+}  // namespace
+
+Result<ProcessResult> run(const ProcessRequest& request) {
+  // A child that closes its stdin early must not end us.
+  static const auto ignore_sigpipe = ::signal(SIGPIPE, SIG_IGN);
+  (void)ignore_sigpipe;
+
+  using Clock = std::chrono::steady_clock;
+  const auto deadline = Clock::now() + request.timeout;
+  BENNU_ASSIGN(Child child, spawn(request));
   ProcessResult result;
-  const auto deadline = std::chrono::steady_clock::now() + request.timeout;
-  const bool finished = pump(request, in.write, out.read, err.read, result, deadline);
-  if (!finished) ::kill(child, SIGTERM);
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  std::string_view pending = request.input;
+  const bool finished = child.pump(request, pending, result, [&] {
+    return request.stop.stop_requested() || Clock::now() > deadline;
+  });
+  if (finished) {
+    result.status = child.wait();
+    return result;
   }
-  if (!finished) {
-    const bool stopped = request.stop.stop_requested();
-    return Error{.code = stopped ? Code::kCancelled : Code::kDeadlineExceeded,
-                 .reason = {},
-                 .effect = Effect::kUnknown,
-                 .message = "`" + request.argv[0] +
-                            (stopped ? "` was interrupted" : "` took too long and was ended")};
-  }
-  result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return result;
+  const bool stopped = request.stop.stop_requested();
+  child.kill(SIGTERM);
+  const auto patience = Clock::now() + request.grace;
+  pending = {};
+  if (!child.pump(request, pending, result, [&] { return Clock::now() > patience; }))
+    child.kill(SIGKILL);
+  child.wait();
+  return Error{.code = stopped ? Code::kCancelled : Code::kDeadlineExceeded,
+               .reason = {},
+               .effect = Effect::kUnknown,
+               .message = "`" + request.argv[0] +
+                          (stopped ? "` was interrupted" : "` took too long and was ended")};
 }
 
 }  // namespace bennu::env

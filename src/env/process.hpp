@@ -5,12 +5,11 @@
 // Use    `run({.argv = {"git", "fetch"}, .input = ""})`. argv[0] is searched in PATH. No shell is
 //        involved.
 // Units  Output capped at `max_output_bytes` per stream (the rest is read and dropped).
-// Errors kNotFound: program missing; kDeadlineExceeded: killed after `timeout` (effect kUnknown);
+// Errors kNotFound: program missing; kDeadlineExceeded: ended after `timeout` (effect kUnknown);
 //        kCancelled: `stop` was requested (effect kUnknown); kInternal: fork failed. A non-zero
 //        exit is not an error here.
-// Threads Safe for all; blocks until the child ends. The child dies with the calling thread's
-//         process.
-// Source own design; POSIX posix_spawn(3).
+// Threads Safe for all; blocks until the child ends, not for processes that it leaves behind.
+// Source own design; POSIX posix_spawn(3); Linux pidfd_open(2).
 
 #include <chrono>
 #include <functional>
@@ -31,6 +30,8 @@ struct ProcessRequest {
   std::vector<std::pair<std::string, std::string>> environment;
   std::string directory;
   std::chrono::milliseconds timeout = std::chrono::minutes{30};
+  /// From asking a child to end (SIGTERM) to ending it (SIGKILL).
+  std::chrono::milliseconds grace = std::chrono::seconds{3};
   std::size_t max_output_bytes = 64UL * 1024 * 1024;
   /// Called with each piece of the child's stderr as it comes, for progress. May be empty.
   std::function<void(std::string_view)> on_stderr = {};

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <stop_token>
+
 #include "env/random.hpp"
 #include "env/temp_dir.hpp"
 
@@ -35,6 +38,42 @@ TEST(Process, EndsAChildThatTakesTooLong) {
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, Code::kDeadlineExceeded);
   EXPECT_EQ(result.error().effect, Effect::kUnknown);
+}
+
+TEST(Process, EndsWithItsChildThoughAnotherProcessKeepsThePipes) {
+  // The grandchild holds stdout and stderr until somebody removes its file or much time passed.
+  const TempDir dir;
+  const std::string script =
+      "(while [ -e hold ]; do sleep 0.05; done; sleep 0.05; touch gone) & echo said; exit 7";
+  ASSERT_EQ(run({.argv = {"touch", "hold"}, .directory = dir.path()})->status, 0);
+  const auto result = run({.argv = {"sh", "-c", script}, .directory = dir.path()});
+  EXPECT_FALSE(std::filesystem::exists(dir.path() / "gone"));
+  std::filesystem::remove(dir.path() / "hold");
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 7);
+  EXPECT_EQ(result->output, "said\n");
+  ASSERT_EQ(run({.argv = {"sh", "-c", "until [ -e gone ]; do sleep 0.01; done"},
+                 .directory = dir.path()})
+                ->status,
+            0);
+}
+
+TEST(Process, KillsAChildThatDoesNotWantToEnd) {
+  const auto result =
+      run({.argv = {"sh", "-c", "trap '' TERM; echo ready >&2; while :; do sleep 0.05; done"},
+           .timeout = std::chrono::milliseconds{300},
+           .grace = std::chrono::milliseconds{100}});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, Code::kDeadlineExceeded);
+}
+
+TEST(Process, AskedToStopItEndsTheChild) {
+  std::stop_source source;
+  const auto result = run({.argv = {"sh", "-c", "echo here >&2; exec sleep 100"},
+                           .on_stderr = [&](std::string_view) { source.request_stop(); },
+                           .stop = source.get_token()});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, Code::kCancelled);
 }
 
 TEST(Process, AChildThatIgnoresItsInputIsNoError) {
