@@ -1,20 +1,18 @@
 #include "config/settings.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <toml++/toml.h>
-#include <cerrno>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <map>
 #include <sstream>
-#include <system_error>
+
+#include "env/files.hpp"
 
 namespace bennu::config {
 namespace {
+
+constexpr std::size_t kMaxSettingsBytes = 1UL << 20;
 
 using Setter = std::function<Status(Settings&, const toml::node&)>;
 
@@ -73,22 +71,6 @@ Status apply_table(Settings& settings, const toml::table& table, const std::stri
   return {};
 }
 
-Error io_error(std::string_view what, const std::filesystem::path& file, int number) {
-  return make_error(Code::kUnavailable, fmt::format("cannot {} {}: {}", what, file.string(),
-                                                    std::generic_category().message(number)));
-}
-
-Status write_synced(const std::filesystem::path& file, std::string_view bytes) {
-  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) return io_error("create", file, errno);
-  const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-  const bool whole = written == static_cast<ssize_t>(bytes.size()) && ::fsync(fd) == 0;
-  const int number = whole ? 0 : errno;
-  ::close(fd);
-  if (!whole) return io_error("write", file, number);
-  return {};
-}
-
 std::string toml_string(std::string_view value) {
   std::ostringstream out;
   out << toml::value<std::string>(std::string(value));
@@ -111,12 +93,8 @@ Result<Settings> parse_settings(std::string_view text_of_file, std::string_view 
 }
 
 Result<Settings> load_settings(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) {
-    if (errno == ENOENT) return make_error(Code::kNotFound, "there is no " + file.string());
-    return io_error("read", file, errno);
-  }
-  const std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  BENNU_ASSIGN(const auto opened, env::open_file(file));
+  BENNU_ASSIGN(const std::string bytes, env::read_all(opened, file, kMaxSettingsBytes));
   return parse_settings(bytes, file.string());
 }
 
@@ -131,18 +109,7 @@ Status save_settings(const std::filesystem::path& file, const Settings& settings
       toml_string(settings.remote_url), toml_string(settings.branch),
       toml_string(settings.identity), toml_string(settings.node_name), settings.memory_budget_bytes,
       settings.delete_budget_keys, settings.delete_budget_percent);
-  std::filesystem::path temporary = file;
-  temporary += ".new";
-  BENNU_TRY(write_synced(temporary, bytes));
-  if (::rename(temporary.c_str(), file.c_str()) != 0) return io_error("replace", file, errno);
-  const int folder = ::open(file.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0 || ::fsync(folder) != 0) {
-    const int number = errno;
-    if (folder >= 0) ::close(folder);
-    return io_error("sync", file.parent_path(), number);
-  }
-  ::close(folder);
-  return {};
+  return env::replace_file(file, bytes, 0600);
 }
 
 }  // namespace bennu::config

@@ -6,7 +6,8 @@
 //        atomically.
 // Units  Bytes, counts and percent as the names say.
 // Errors kNotFound: no such file; kInvalidArgument: not TOML, an unknown name, a wrong type or a
-//        value out of range (with line and column); kUnavailable: cannot be read or written.
+//        value out of range (with line and column); kUnavailable: cannot be read or written;
+//        kPermissionDenied, kResourceExhausted.
 // Threads Plain values and pure calls on the file system.
 // Source TOML 1.0; own names, documented in docs/operations/settings.md.
 

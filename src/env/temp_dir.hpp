@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -37,9 +38,11 @@ class TempDir {
     if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
   }
 
-  /// A new folder `bennu-XXXXXX` in `parent`, mode 0700. Errors: kUnavailable.
-  static Result<TempDir> make(const std::filesystem::path& parent) {
-    std::string name = (parent / "bennu-XXXXXX").string();
+  /// A new folder `bennu-XXXXXX` (or another beginning) in `parent`, mode 0700. Errors:
+  /// kUnavailable.
+  static Result<TempDir> make(const std::filesystem::path& parent,
+                              std::string_view beginning = "bennu-") {
+    std::string name = (parent / beginning).string() + "XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) {
       return make_error(Code::kUnavailable, "cannot make a folder in " + parent.string() + ": " +
                                                 std::generic_category().message(errno));

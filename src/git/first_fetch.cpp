@@ -1,12 +1,11 @@
 #include "git/first_fetch.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <set>
 #include <system_error>
 
-#include "git/files.hpp"
+#include "env/files.hpp"
 #include "git/git_program.hpp"
 #include "git/reasons.hpp"
 
@@ -14,23 +13,6 @@ namespace bennu::git {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Gone at the end of the call, whatever happens.
-class Scratch {
- public:
-  explicit Scratch(fs::path path) : path_(std::move(path)) { remove(); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() { remove(); }
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  void remove() const {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  fs::path path_;
-};
 
 // A clone of a local path shares files by hard links, which is fine unless that repository borrows
 // objects of a third.
@@ -71,14 +53,14 @@ Status move_objects(const fs::path& from, const fs::path& to) {
   packs.insert(packs.end(), others.begin(), others.end());
   for (const auto& relative : packs) {
     // A hard link into a repository of somebody else's may not be on disk yet.
-    BENNU_ASSIGN(const File file, open_file(from / relative));
-    BENNU_TRY(sync_file(file, from / relative));
+    BENNU_ASSIGN(const env::File file, env::open_file(from / relative));
+    BENNU_TRY(env::sync_file(file, from / relative));
     const fs::path folder = (to / relative).parent_path();
     if (folders.insert(folder).second) fs::create_directories(folder, error);
     BENNU_TRY(move_file(from / relative, to / relative));
   }
-  for (const auto& folder : folders) BENNU_TRY(sync_folder(folder));
-  return sync_folder(to);
+  for (const auto& folder : folders) BENNU_TRY(env::sync_folder(folder));
+  return env::sync_folder(to);
 }
 
 bool has_loose_objects(const fs::path& objects) {
@@ -105,15 +87,15 @@ Status make_refs(Repository& repository, const Repository& clone, std::string_vi
 Result<FetchResult> first_fetch(Repository& repository, const std::string& address,
                                 const std::string& shown, const RemoteOptions& options) {
   const std::string context = fmt::format("cannot fetch from `{}`", shown);
-  const Scratch scratch(repository.path() /
-                        fmt::format("{}{}_clone.git", kTemporaryPrefix, ::getpid()));
+  BENNU_ASSIGN(const auto scratch, repository.scratch());
+  const fs::path place = scratch.path() / "clone.git";
   std::vector<std::string> arguments = {"clone", "--bare", "--template=", "--reject-shallow"};
   arguments.push_back(options.on_progress ? "--progress" : "--quiet");
   if (borrows_objects(address)) arguments.push_back("--no-local");
-  arguments.insert(arguments.end(), {"--", address, scratch.path().string()});
+  arguments.insert(arguments.end(), {"--", address, place.string()});
   BENNU_ASSIGN(const auto run, run_git({}, std::move(arguments), options));
   if (run.status != 0) return git_error(context, run.error_output);
-  BENNU_ASSIGN(const Repository clone, Repository::open(scratch.path()));
+  BENNU_ASSIGN(const Repository clone, Repository::open(place));
 
   FetchResult result;
   BENNU_ASSIGN(const auto heads, clone.list_refs("refs/heads/"));
@@ -122,11 +104,11 @@ Result<FetchResult> first_fetch(Repository& repository, const std::string& addre
   BENNU_ASSIGN(const auto head, clone.find_ref("HEAD"));
   choose_default_branch(result, head);
 
-  if (has_loose_objects(scratch.path() / "objects")) {
-    BENNU_ASSIGN(const auto packed, run_git(scratch.path(), {"repack", "-d", "-q"}, options));
+  if (has_loose_objects(place / "objects")) {
+    BENNU_ASSIGN(const auto packed, run_git(place, {"repack", "-d", "-q"}, options));
     if (packed.status != 0) return git_error(context, packed.error_output);
   }
-  BENNU_TRY(move_objects(scratch.path() / "objects", repository.path() / "objects"));
+  BENNU_TRY(move_objects(place / "objects", repository.path() / "objects"));
   BENNU_TRY(make_refs(repository, clone, "refs/tags/", "refs/tags/"));
   BENNU_TRY(make_refs(repository, clone, "refs/heads/", "refs/remotes/origin/"));
   return result;

@@ -13,6 +13,7 @@
 #include "base/bytes.hpp"
 #include "base/check.hpp"
 #include "git/reasons.hpp"
+#include "git/repository.hpp"
 #include "git/sha1.hpp"
 
 namespace bennu::git {
@@ -64,20 +65,20 @@ ObjectStart read_object_header(std::string_view bytes) {
   return start;
 }
 
-Status write_at(const File& file, std::string_view bytes, std::uint64_t offset,
+Status write_at(const env::File& file, std::string_view bytes, std::uint64_t offset,
                 const std::filesystem::path& path) {
   while (!bytes.empty()) {
     const ssize_t written =
         ::pwrite(file.fd(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return file_error("write", path);
+    if (written < 0) return env::file_error("write", path, errno);
     bytes.remove_prefix(static_cast<std::size_t>(written));
     offset += static_cast<std::uint64_t>(written);
   }
   return {};
 }
 
-Result<std::string> read_at(const File& file, std::uint64_t offset, std::size_t size,
+Result<std::string> read_at(const env::File& file, std::uint64_t offset, std::size_t size,
                             const std::filesystem::path& path) {
   std::string out(size, '\0');
   std::size_t done = 0;
@@ -85,7 +86,7 @@ Result<std::string> read_at(const File& file, std::uint64_t offset, std::size_t 
     const ssize_t got =
         ::pread(file.fd(), out.data() + done, size - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return file_error("read", path);
+    if (got < 0) return env::file_error("read", path, errno);
     if (got == 0) break;
     done += static_cast<std::size_t>(got);
   }
@@ -132,7 +133,7 @@ void PackFile::Shard::grow() {
   for (std::uint32_t i = 0; i < entries.size(); ++i) *find(entries[i].id) = i + 1;
 }
 
-PackFile::PackFile(std::filesystem::path folder, std::filesystem::path path, File file)
+PackFile::PackFile(std::filesystem::path folder, std::filesystem::path path, env::File file)
     : folder_(std::move(folder)),
       path_(std::move(path)),
       file_(std::move(file)),
@@ -142,7 +143,7 @@ PackFile::PackFile(std::filesystem::path folder, std::filesystem::path path, Fil
 Result<std::unique_ptr<PackFile>> PackFile::create(const std::filesystem::path& folder) {
   static std::atomic<std::uint64_t> next = 0;
   const auto path = folder / fmt::format("{}{}_{}.pack", kTemporaryPrefix, ::getpid(), next++);
-  BENNU_ASSIGN(File file, create_file(path));
+  BENNU_ASSIGN(env::File file, env::create_file(path));
   std::unique_ptr<PackFile> pack(new PackFile(folder, path, std::move(file)));
   BENNU_TRY(write_at(pack->file_, pack_header(0), 0, path));
   return pack;
@@ -290,9 +291,9 @@ std::string PackFile::index_bytes(std::string_view pack_checksum) {
 Result<std::filesystem::path> PackFile::write_index(std::string_view pack_checksum) {
   std::filesystem::path path = path_;
   path.replace_extension(".idx");
-  BENNU_ASSIGN(const File file, create_file(path));
-  Status written = write_all(file, index_bytes(pack_checksum), path);
-  if (written) written = sync_file(file, path);
+  BENNU_ASSIGN(const env::File file, env::create_file(path));
+  Status written = env::write_all(file, index_bytes(pack_checksum), path);
+  if (written) written = env::sync_file(file, path);
   if (!written) {
     ::unlink(path.c_str());
     return std::move(written).error();
@@ -303,23 +304,23 @@ Result<std::filesystem::path> PackFile::write_index(std::string_view pack_checks
 Result<std::string> PackFile::finish() {
   for (auto& shard : *shards_) shard.table = {};  // the index needs the memory more
   BENNU_ASSIGN(const std::string checksum, write_trailer());
-  BENNU_TRY(sync_file(file_, path_));
+  BENNU_TRY(env::sync_file(file_, path_));
   BENNU_ASSIGN(const auto index, write_index(checksum));
   std::string name = "pack-" + to_hex(checksum);
   const auto final_pack = folder_ / (name + ".pack");
   if (::rename(path_.c_str(), final_pack.c_str()) != 0) {
-    Error error = file_error("rename", path_);
+    Error error = env::file_error("rename", path_, errno);
     ::unlink(index.c_str());
     return error;
   }
   path_.clear();
   if (::rename(index.c_str(), (folder_ / (name + ".idx")).c_str()) != 0) {
-    Error error = file_error("rename", index);
+    Error error = env::file_error("rename", index, errno);
     ::unlink(index.c_str());
     ::unlink(final_pack.c_str());
     return error;
   }
-  BENNU_TRY(sync_folder(folder_));
+  BENNU_TRY(env::sync_folder(folder_));
   return name;
 }
 

@@ -6,7 +6,7 @@
 // Use    `claim` an id, encode the object with a PackEncoder, `append` the encoded run; `finish`
 //        once, with no other call left.
 // Units  32 bytes of memory per object and about 12 for finding it.
-// Errors kResourceExhausted `git.no_space`, kUnavailable. The first one is kept and returned by
+// Errors kResourceExhausted `env.no_space`, kUnavailable. The first one is kept and returned by
 //        every later call.
 // Threads claim, append and size are safe for all; the rest one thread.
 // Source gitformat-pack(5): pack version 2, index version 2.
@@ -23,7 +23,7 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "git/files.hpp"
+#include "env/files.hpp"
 #include "git/object.hpp"
 
 struct libdeflate_compressor;
@@ -98,14 +98,14 @@ class PackFile {
     void grow();
   };
 
-  PackFile(std::filesystem::path folder, std::filesystem::path path, File file);
+  PackFile(std::filesystem::path folder, std::filesystem::path path, env::File file);
   Result<std::string> write_trailer();
   Result<std::filesystem::path> write_index(std::string_view pack_checksum);
   std::string index_bytes(std::string_view pack_checksum);
 
   std::filesystem::path folder_;
   std::filesystem::path path_;
-  File file_;
+  env::File file_;
   std::atomic<std::uint64_t> end_;
   std::atomic<std::uint64_t> objects_ = 0;
   std::unique_ptr<std::array<Shard, 256>> shards_;

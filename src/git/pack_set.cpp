@@ -12,7 +12,7 @@
 
 #include "base/bytes.hpp"
 #include "base/check.hpp"
-#include "git/files.hpp"
+#include "env/files.hpp"
 
 namespace bennu::git {
 namespace {
@@ -85,7 +85,7 @@ bool apply_delta(std::string_view base, std::string_view delta, std::string& out
 }  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
-  const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const env::File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat status{};
   if (file.fd() < 0 || ::fstat(file.fd(), &status) != 0 || status.st_size <= 0) return;
   const auto size = static_cast<std::size_t>(status.st_size);

@@ -6,7 +6,7 @@
 //        finds what was added and not finished, so that a chain of commits goes into one pack.
 //        Destroying it unfinished removes everything.
 // Units  About 40 bytes of memory per object.
-// Errors kResourceExhausted `git.no_space`, kUnavailable (other disk errors): nothing is visible
+// Errors kResourceExhausted `env.no_space`, kUnavailable (other disk errors): nothing is visible
 //        then (effect kNone). After an error every later call fails with the same one.
 // Threads One thread; it compresses on threads of its own only when driven by BulkTreeWriter. Needs
 //         a repository handle of this thread.

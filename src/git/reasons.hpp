@@ -4,6 +4,7 @@
 // Source own design.
 
 #include "base/error.hpp"
+#include "env/files.hpp"
 
 namespace bennu::git::reason {
 
@@ -33,6 +34,6 @@ inline constexpr Reason kCheckedOut =
 inline constexpr Reason kTruncated =
     "git.truncated";                            ///< kDataLoss: bundle cut short, shallow or partial
 inline constexpr Reason kNoGit = "git.no_git";  ///< kNotFound: the `git` program is missing
-inline constexpr Reason kNoSpace = "git.no_space";  ///< kResourceExhausted: the disk is full
+inline constexpr Reason kNoSpace = env::kNoSpace;  ///< kResourceExhausted: the disk is full
 
 }  // namespace bennu::git::reason

@@ -7,7 +7,7 @@
 #include <system_error>
 
 #include "base/bytes.hpp"
-#include "git/files.hpp"
+#include "env/files.hpp"
 #include "git/libgit2.hpp"
 #include "git/reasons.hpp"
 #include "git/tree.hpp"
@@ -55,11 +55,7 @@ Status configure(git_repository* repository, const fs::path& path) {
 // Made beside its place and renamed, so that a crash leaves no half repository.
 Status make_bare(const fs::path& path, std::string_view branch) {
   std::error_code failed;
-  fs::create_directories(path.parent_path().empty() ? "." : path.parent_path(), failed);
-  if (failed) {
-    return make_error(Code::kUnavailable, fmt::format("cannot make the folder of `{}`: {}",
-                                                      path.string(), failed.message()));
-  }
+  BENNU_TRY(env::make_folders(path.parent_path()));
   const fs::path staged = fmt::format("{}.{}{}", path.string(), kTemporaryPrefix, ::getpid());
   fs::remove_all(staged, failed);
   git_repository_init_options options;
@@ -74,7 +70,7 @@ Status make_bare(const fs::path& path, std::string_view branch) {
   }
   const RepositoryHandle repository(raw);
   BENNU_TRY(configure(repository.get(), path));
-  BENNU_TRY(sync_folder_tree(staged));
+  BENNU_TRY(env::sync_folder_tree(staged));
   fs::rename(staged, path, failed);
   if (failed) {
     std::error_code ignored;
@@ -83,7 +79,7 @@ Status make_bare(const fs::path& path, std::string_view branch) {
                       fmt::format("cannot make a repository at `{}`: {} (an empty folder will do)",
                                   path.string(), failed.message()));
   }
-  return sync_folder(path.parent_path().empty() ? "." : path.parent_path());
+  return env::sync_folder(path.parent_path());
 }
 
 }  // namespace
@@ -125,6 +121,10 @@ Result<Repository> Repository::open(const fs::path& path, OpenMode mode) {
   impl->odb.reset(odb);
   if (mode == OpenMode::kOwner) sweep(impl->path);
   return Repository(std::move(impl));
+}
+
+Result<env::TempDir> Repository::scratch() const {
+  return env::TempDir::make(impl_->path, kTemporaryPrefix);
 }
 
 Result<Repository> Repository::another_handle() const {

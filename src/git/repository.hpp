@@ -21,10 +21,14 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "env/temp_dir.hpp"
 #include "git/commit.hpp"
 #include "git/object.hpp"
 
 namespace bennu::git {
+
+/// What every unfinished file's name starts with; swept when the owner opens the repository.
+inline constexpr std::string_view kTemporaryPrefix = "bennu_tmp_";
 
 enum class OpenMode : std::uint8_t { kReader, kOwner };
 
@@ -54,6 +58,9 @@ class Repository {
 
   /// The Git directory itself (`repo.git`, `clone/.git`).
   [[nodiscard]] const std::filesystem::path& path() const;
+  /// A folder inside it for files that nobody needs later: gone with its owner, or swept after a
+  /// kill.
+  [[nodiscard]] Result<env::TempDir> scratch() const;
 
   // Objects.
   [[nodiscard]] Result<Object> read(const ObjectId& id) const;

@@ -8,7 +8,9 @@
 #include <array>
 #include <system_error>
 #include <utility>
+#include <vector>
 
+#include "env/files.hpp"
 #include "kv/embedded/engine.hpp"
 #include "kv/reasons.hpp"
 #include "sync/reasons.hpp"
@@ -23,26 +25,20 @@ constexpr const char* kRepositoryFolder = "repo.git";
 // Stands while a create is under way; what is beside it then is nobody's data yet.
 constexpr const char* kUnfinishedMarker = ".unfinished";
 
-Error file_error(std::string_view what, const fs::path& path, const std::error_code& error) {
-  const bool permission =
-      error == std::errc::permission_denied || error == std::errc::read_only_file_system;
-  return make_error(permission ? Code::kPermissionDenied : Code::kUnavailable,
-                    fmt::format("cannot {} {}: {}", what, path.string(), error.message()));
-}
-
-Status make_marker(const fs::path& path) {
-  const fs::path marker = path / kUnfinishedMarker;
-  std::FILE* file = std::fopen(marker.c_str(), "we");
-  if (file == nullptr) return file_error("write in", path, {errno, std::generic_category()});
-  std::fclose(file);
-  return {};
-}
-
-Status make_folder(const fs::path& path) {
+// What a create left that did not come to its end; never a file that somebody else put here.
+Status remove_unfinished(const fs::path& path) {
   std::error_code error;
-  fs::create_directories(path, error);
-  if (error) return file_error("make the folder", path, error);
-  return {};
+  std::vector<fs::path> ours;
+  for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename();
+    const bool staged = name.starts_with(fmt::format("{}.", kRepositoryFolder)) ||
+                        name.starts_with(fmt::format("{}.", config::kSettingsFile));
+    if (name == kStoreFolder || name == kRepositoryFolder || staged) ours.push_back(it->path());
+  }
+  for (const fs::path& each : ours) {
+    if (!error) fs::remove_all(each, error);
+  }
+  return error ? Status(env::file_error("clean up", path, error.value())) : Status{};
 }
 
 // Leaves an empty folder with the marker, whatever an interrupted create left; refuses anything
@@ -56,13 +52,10 @@ Status prepare(const fs::path& path) {
                     path.string()));
   }
   if (fs::exists(path / kUnfinishedMarker, error)) {
-    fs::remove_all(path / kStoreFolder, error);
-    if (!error) fs::remove_all(path / kRepositoryFolder, error);
-    if (error) return file_error("clean up", path, error);
-    return {};
+    return remove_unfinished(path);
   }
   const bool empty = fs::is_empty(path, error);
-  if (error) return file_error("read", path, error);
+  if (error) return env::file_error("read", path, error.value());
   if (!empty) {
     return make_error(Code::kAlreadyExists,
                       fmt::format("{} is not empty and not a data directory; choose a new folder",
@@ -70,8 +63,9 @@ Status prepare(const fs::path& path) {
   }
   // Values lie here in clear: nobody else on this machine may read them.
   fs::permissions(path, fs::perms::owner_all, error);
-  if (error) return file_error("close the folder to others:", path, error);
-  return make_marker(path);
+  if (error) return env::file_error("close to others", path, error.value());
+  // Durable before anything is beside it, so that a power loss never leaves parts without it.
+  return env::replace_file(path / kUnfinishedMarker, "", 0600);
 }
 
 }  // namespace
@@ -82,7 +76,7 @@ DataDir::Lock::~Lock() {
 
 Result<DataDir::Lock> DataDir::lock_folder(const fs::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return file_error("open", path, {errno, std::generic_category()});
+  if (fd < 0) return env::file_error("open", path, errno);
   Lock lock(fd);
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     return make_error(
@@ -98,9 +92,9 @@ void DataDir::abandon(DataDir directory) {
   directory.store_.reset();
   directory.repository_.reset();
   std::error_code ignored;
-  for (const char* name : {kStoreFolder, kRepositoryFolder, kUnfinishedMarker}) {
-    fs::remove_all(path / name, ignored);
-  }
+  if (!remove_unfinished(path)) return;
+  fs::remove(path / kUnfinishedMarker, ignored);
+  if (directory.made_folder_) fs::remove(path, ignored);
 }
 
 DataDir::DataDir(fs::path path, config::Settings settings)
@@ -109,12 +103,18 @@ DataDir::DataDir(fs::path path, config::Settings settings)
 Result<DataDir> DataDir::create(const fs::path& path, config::Settings settings) {
   if (path.empty())
     return make_error(Code::kInvalidArgument, "name the data directory with --data DIR");
-  BENNU_TRY(make_folder(path));
+  std::error_code ignored;
+  const bool there = fs::exists(path, ignored);
+  BENNU_TRY(env::make_folders(path));
   BENNU_ASSIGN(auto lock, lock_folder(path));
   BENNU_TRY(prepare(path));
   DataDir directory(path, std::move(settings));
   directory.lock_ = std::move(lock);
-  BENNU_TRY(directory.open_parts(true));
+  directory.made_folder_ = !there;
+  if (auto opened = directory.open_parts(true); !opened) {
+    abandon(std::move(directory));
+    return opened.error();
+  }
   return directory;
 }
 
@@ -165,7 +165,7 @@ Status DataDir::commit(config::Settings settings) {
   BENNU_TRY(config::save_settings(path_ / config::kSettingsFile, settings_));
   std::error_code error;
   fs::remove(path_ / kUnfinishedMarker, error);
-  if (error) return file_error("clean up", path_, error);
+  if (error) return env::file_error("clean up", path_, error.value());
   return {};
 }
 

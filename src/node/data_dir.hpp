@@ -37,7 +37,8 @@ class DataDir {
   /// init and restore.
   [[nodiscard]] Status commit(config::Settings settings);
 
-  /// Removes what `create` made, for a restore that failed. Nothing but an empty folder is left.
+  /// Removes what `create` made, for a step before `commit` that failed: the folder too, if it was
+  /// not there before.
   static void abandon(DataDir directory);
 
   [[nodiscard]] kv::Store& store() { return *store_; }
@@ -76,6 +77,7 @@ class DataDir {
 
   Lock lock_;  ///< last to go
   std::filesystem::path path_;
+  bool made_folder_ = false;
   config::Settings settings_;
   std::unique_ptr<git::Repository> repository_;
   std::unique_ptr<kv::Store> store_;

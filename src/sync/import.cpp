@@ -7,7 +7,6 @@
 
 #include "base/bytes.hpp"
 #include "base/limits.hpp"
-#include "env/temp_dir.hpp"
 #include "git/pack_writer.hpp"
 #include "git/remote.hpp"
 #include "git/tree_walk.hpp"
@@ -208,8 +207,8 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
   FolderReport report;
   git::RemoteOptions remote{.stop = link.stop};
   remote.on_progress = [&link](std::string_view line) { link.progress(line, 0, 0); };
-  // Fetched beside the store's own repository: its objects are nobody's there and must not stay.
-  BENNU_ASSIGN(const auto scratch, env::TempDir::make(link.repository.path().parent_path()));
+  // Fetched into a repository of its own: what is not taken in must not stay in the store's.
+  BENNU_ASSIGN(const auto scratch, link.repository.scratch());
   BENNU_ASSIGN(auto repository, git::Repository::init_bare(scratch.path() / "repo.git"));
   BENNU_ASSIGN(const auto fetched, git::fetch(repository, options.url, remote));
   std::string revision = options.revision;
