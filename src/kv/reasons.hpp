@@ -4,6 +4,7 @@
 // Source etcd v3 (api/v3rpc/rpctypes/error.go); each with the code and text that etcd uses.
 
 #include "base/error.hpp"
+#include "env/files.hpp"
 
 namespace bennu::kv::reason {
 
@@ -27,7 +28,7 @@ inline constexpr Reason kNoStore = "kv.no_store";  ///< kNotFound: no store in t
 inline constexpr Reason kCorrupt = "kv.corrupt";   ///< kDataLoss: a stored record fails its check
 /// kFailedPrecondition: written by a newer Bennu
 inline constexpr Reason kUnknownFormat = "kv.unknown_format";
-inline constexpr Reason kNoSpace = "kv.no_space";  ///< kResourceExhausted: the disk is full
+inline constexpr Reason kNoSpace = env::kNoSpace;  ///< kResourceExhausted: the disk is full
 /// kAborted: a compare of a staged commit failed
 inline constexpr Reason kStageConflict = "kv.stage_conflict";
 

@@ -51,9 +51,7 @@ Status prepare(const fs::path& path) {
         fmt::format("{} already holds a store; choose another folder or remove it first",
                     path.string()));
   }
-  if (fs::exists(path / kUnfinishedMarker, error)) {
-    return remove_unfinished(path);
-  }
+  if (fs::exists(path / kUnfinishedMarker, error)) return remove_unfinished(path);
   const bool empty = fs::is_empty(path, error);
   if (error) return env::file_error("read", path, error.value());
   if (!empty) {
@@ -65,7 +63,10 @@ Status prepare(const fs::path& path) {
   fs::permissions(path, fs::perms::owner_all, error);
   if (error) return env::file_error("close to others", path, error.value());
   // Durable before anything is beside it, so that a power loss never leaves parts without it.
-  return env::replace_file(path / kUnfinishedMarker, "", 0600);
+  const fs::path marker = path / kUnfinishedMarker;
+  BENNU_ASSIGN(const auto file, env::create_file(marker));
+  BENNU_TRY(env::sync_file(file, marker));
+  return env::sync_folder(path);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "env/files.hpp"
 #include "kv/embedded/wal_check.hpp"
 #include "kv/reasons.hpp"
 
@@ -34,39 +35,9 @@ Error io_error(const fs::path& path, std::string_view doing, int error) {
       code == Code::kResourceExhausted ? reason::kNoSpace : Reason{});
 }
 
-Status sync_folder(const fs::path& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return io_error(folder, "open", errno);
-  const int result = ::fsync(fd);
-  const int error = errno;
-  ::close(fd);
-  if (result != 0) return io_error(folder, "sync", error);
-  return {};
-}
-
-// A write that the disk has room for in part says why only when it is asked for the rest.
-bool write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno != EINTR) return false;
-    if (written > 0) bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
-}
-
 Status write_format(const fs::path& folder) {
-  const fs::path temporary = folder / "FORMAT.new";
-  const std::string text = fmt::format("{}{}\n", kFormatPrefix, kFormatVersion);
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return io_error(temporary, "create", errno);
-  const bool done = write_all(fd, text) && ::fsync(fd) == 0;
-  const int error = errno;
-  ::close(fd);
-  if (!done) return io_error(temporary, "write", error);
-  if (::rename(temporary.c_str(), (folder / kFormatFile).c_str()) != 0) {
-    return io_error(folder / kFormatFile, "create", errno);
-  }
-  return sync_folder(folder);
+  return env::replace_file(folder / kFormatFile,
+                           fmt::format("{}{}\n", kFormatPrefix, kFormatVersion), 0644);
 }
 
 Status check_format(const fs::path& file) {
@@ -147,7 +118,7 @@ Status make_folder(const fs::path& folder) {
   fs::create_directories(folder, error);
   if (error) return io_error(folder, "create", error.value());
   const fs::path parent = fs::absolute(folder, error).parent_path();
-  return error ? Status{} : sync_folder(parent);
+  return error ? Status{} : env::sync_folder(parent);
 }
 
 // Decides whether RocksDB may create, and makes the format file if so.
