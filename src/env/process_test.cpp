@@ -52,10 +52,10 @@ TEST(Process, EndsWithItsChildThoughAnotherProcessKeepsThePipes) {
   ASSERT_TRUE(result);
   EXPECT_EQ(result->status, 7);
   EXPECT_EQ(result->output, "said\n");
-  ASSERT_EQ(run({.argv = {"sh", "-c", "until [ -e gone ]; do sleep 0.01; done"},
-                 .directory = dir.path()})
-                ->status,
-            0);
+  ASSERT_EQ(
+      run({.argv = {"sh", "-c", "until [ -e gone ]; do sleep 0.01; done"}, .directory = dir.path()})
+          ->status,
+      0);
 }
 
 TEST(Process, KillsAChildThatDoesNotWantToEnd) {
