@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "base/bytes.hpp"
+#include "env/files.hpp"
 #include "env/process.hpp"
-#include "git/files.hpp"
 #include "sync/reasons.hpp"
 
 namespace bennu::sync {
@@ -123,20 +123,20 @@ Status write_identity(const std::filesystem::path& path, std::string_view text) 
   unfinished += ".new";
   std::error_code error;
   std::filesystem::remove(unfinished, error);  // of a run that was killed
-  const git::File file(
+  const env::File file(
       ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR));
-  if (file.fd() < 0) return git::file_error("make", unfinished);
-  Status written = git::write_all(file, text, unfinished);
-  if (written) written = git::sync_file(file, unfinished);
+  if (file.fd() < 0) return env::file_error("make", unfinished, errno);
+  Status written = env::write_all(file, text, unfinished);
+  if (written) written = env::sync_file(file, unfinished);
   if (written && ::rename(unfinished.c_str(), path.c_str()) != 0) {
-    written = git::file_error("make", path);
+    written = env::file_error("make", path, errno);
   }
   if (!written) {
     std::filesystem::remove(unfinished, error);
     return written;
   }
   const std::filesystem::path folder = path.parent_path();
-  return git::sync_folder(folder.empty() ? std::filesystem::path(".") : folder);
+  return env::sync_folder(folder);
 }
 
 Error cannot_open(std::uint32_t epoch, const std::string& identity_path, std::string_view output) {
