@@ -1,6 +1,5 @@
 #include "sync/age_keys.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sodium.h>
 
@@ -117,28 +116,6 @@ bool add_data_key(std::uint32_t epoch, std::string_view text, KeyRing& ring) {
   return good;
 }
 
-// The whole file or none, and durable: once there is a key ring, it may be all that opens it.
-Status write_identity(const std::filesystem::path& path, std::string_view text) {
-  std::filesystem::path unfinished = path;
-  unfinished += ".new";
-  std::error_code error;
-  std::filesystem::remove(unfinished, error);  // of a run that was killed
-  const env::File file(
-      ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR));
-  if (file.fd() < 0) return env::file_error("make", unfinished, errno);
-  Status written = env::write_all(file, text, unfinished);
-  if (written) written = env::sync_file(file, unfinished);
-  if (written && ::rename(unfinished.c_str(), path.c_str()) != 0) {
-    written = env::file_error("make", path, errno);
-  }
-  if (!written) {
-    std::filesystem::remove(unfinished, error);
-    return written;
-  }
-  const std::filesystem::path folder = path.parent_path();
-  return env::sync_folder(folder);
-}
-
 Error cannot_open(std::uint32_t epoch, const std::string& identity_path, std::string_view output) {
   if (output.find("no identity matched") != std::string_view::npos) {
     return make_error(Code::kPermissionDenied,
@@ -164,7 +141,7 @@ Result<NewIdentity> ensure_identity(const std::filesystem::path& path) {
       return make_error(Code::kInternal,
                         fmt::format("cannot make an identity: {}", first_line(made.error_output)));
     }
-    auto written = write_identity(path, identity.view());
+    auto written = env::replace_file(path, identity.view(), 0600);
     if (!written) return std::move(written).error().with_context("cannot make an identity");
   }
   BENNU_ASSIGN(std::string recipient, recipient_of(path.string()));
