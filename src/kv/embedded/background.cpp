@@ -1,6 +1,7 @@
 #include "kv/embedded/background.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "kv/embedded/count_store.hpp"
 #include "kv/embedded/reclaim.hpp"
@@ -69,6 +70,8 @@ void Background::run(Writer& writer, const std::stop_token& stop) {
 }
 
 Status Background::work(Writer& writer, const std::stop_token& stop) {
+  // What could not be merged is, at another open.
+  if (!std::exchange(merged_, true)) (void)merge_small_files(database_);
   while (!stop.stop_requested() && writer.split_oversized()) {
   }
   // What is compacted at this view may only go once every stage in it is clean: before, older

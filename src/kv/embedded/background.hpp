@@ -63,6 +63,7 @@ class Background {
   Status last_;
 
   // Of the thread alone.
+  bool merged_ = false;  // the small files of earlier opens
   Revision reclaimed_;
   Revision counts_saved_;
   std::jthread thread_;

@@ -21,6 +21,7 @@ namespace bennu::kv {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AnyOf;
 using testing::HasSubstr;
 
 Result<std::unique_ptr<Store>> open_at(const fs::path& path) {
@@ -60,6 +61,15 @@ class Damage : public testing::Test {
       ASSERT_TRUE((*store)->put({.key = fmt::format("k{:04}", i), .value = std::string(100, 'v')}));
     }
   }
+  // Many small logs are written to tables.
+  void write_tables() {
+    for (int i = 0; i < 10; ++i) {
+      auto store = open_at(path_);
+      ASSERT_TRUE(store) << store.error().message;
+      ASSERT_TRUE((*store)->put({.key = "k0000", .value = std::string(100, 'v')}));
+    }
+    ASSERT_FALSE(largest(path_, ".sst").empty());
+  }
   // Opens and reads everything: either all of it is right, or the error tells.
   Result<std::int64_t> read_all() {
     BENNU_ASSIGN(const auto store, open_at(path_));
@@ -79,7 +89,7 @@ class Damage : public testing::Test {
 
 TEST_F(Damage, AFlippedByteInATableIsNamed) {
   fill();
-  ASSERT_TRUE(read_all());  // opening wrote the log to tables
+  write_tables();
   const fs::path table = largest(path_, ".sst");
   ASSERT_FALSE(table.empty());
   const std::string good = read_file(table);
@@ -97,7 +107,8 @@ TEST_F(Damage, AFlippedByteInATableIsNamed) {
     ++refused;
     EXPECT_EQ(read.error().code, Code::kDataLoss) << read.error().message;
     EXPECT_EQ(read.error().reason, reason::kCorrupt);
-    EXPECT_THAT(read.error().message, HasSubstr(".sst"));
+    // Of a version in a table's footer that it does not know, RocksDB names the list of tables.
+    EXPECT_THAT(read.error().message, AnyOf(HasSubstr(".sst"), HasSubstr("format_version")));
   }
   EXPECT_GT(refused, 5);
 }
@@ -132,11 +143,19 @@ TEST_F(Damage, ATornEndOfTheLogIsNoDamage) {
     write_file(
         copy.path() / "kv" / log.filename(),
         good.substr(0, good.size() - cut) + std::string(cut % 2 == 0 && cut >= 16 ? cut : 0, '\0'));
-    const auto store = open_at(copy.path() / "kv");
+    auto store = open_at(copy.path() / "kv");
     ASSERT_TRUE(store) << cut << ": " << store.error().message;
     const auto found = (*store)->range({.range = all_keys(), .count_only = true});
     ASSERT_TRUE(found);
     EXPECT_EQ(found->revision.value, found->count + 1);
+    // What is written now goes to a log of its own, and both are read from now on.
+    ASSERT_TRUE((*store)->put({.key = "more", .value = "v"}));
+    store->reset();
+    store = open_at(copy.path() / "kv");
+    ASSERT_TRUE(store) << cut << ": " << store.error().message;
+    const auto more = (*store)->range({.range = all_keys(), .count_only = true});
+    ASSERT_TRUE(more);
+    EXPECT_EQ(more->count, found->count + 1);
     EXPECT_GE(found->count, 20 - 1 - static_cast<std::int64_t>(cut) / 150);
     EXPECT_LT(found->count, 20);
   }
@@ -144,7 +163,7 @@ TEST_F(Damage, ATornEndOfTheLogIsNoDamage) {
 
 TEST_F(Damage, MissingFilesAreNamed) {
   fill();
-  ASSERT_TRUE(read_all());
+  write_tables();
   const env::TempDir copy;
   const auto without = [&](const std::string& prefix, const std::string& extension) {
     const fs::path at = copy.path() / "kv";

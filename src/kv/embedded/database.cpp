@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_buffer_manager.h>
 
 #include <algorithm>
+#include <cstdarg>
+#include <system_error>
 
 #include "base/bytes.hpp"
 #include "kv/reasons.hpp"
@@ -26,6 +29,15 @@ rocksdb::CompressionType compression() {
   return lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
 }
 
+// RocksDB's own messages. A file of them on a full disk makes it abort (an assertion of Debian's
+// 7.8 in WritableFileWriter): what matters comes as a status.
+class NoLog final : public rocksdb::Logger {
+ public:
+  NoLog() : Logger(rocksdb::InfoLogLevel::FATAL_LEVEL) {}
+  using Logger::Logv;
+  void Logv(const char* /*format*/, va_list /*arguments*/) override {}
+};
+
 rocksdb::DBOptions database_options(const DatabaseOptions& options, bool create,
                                     const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::DBOptions db;
@@ -37,12 +49,13 @@ rocksdb::DBOptions database_options(const DatabaseOptions& options, bool create,
       std::make_shared<rocksdb::WriteBufferManager>(options.memory_budget_bytes / 2, cache);
   // What is replayed after a kill: a fraction of a second.
   db.max_total_wal_size = options.memory_budget_bytes / 2;
+  // Otherwise each open writes what it replays to tables of its own; see merge_small_files.
+  db.avoid_flush_during_recovery = true;
   db.max_background_jobs = 2;
   db.bytes_per_sync = 1UL << 20;
   db.max_open_files = 256;
-  db.keep_log_file_num = 2;
-  db.max_log_file_size = 1UL << 20;
-  db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  db.manifest_preallocation_size = 64UL << 10;
+  db.info_log = std::make_shared<NoLog>();
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
   return db;
@@ -106,6 +119,45 @@ Result<std::unique_ptr<Database>> open_database(const DatabaseOptions& options) 
   }
   return std::make_unique<Database>(std::move(folder.lock), std::unique_ptr<rocksdb::DB>(db),
                                     options.path, std::move(handles));
+}
+
+Status merge_small_files(const Database& database) {
+  constexpr std::size_t kManyLogs = 8;
+  constexpr std::size_t kManyTables = 8;
+  constexpr std::uint64_t kSmallBytes = 1UL << 20;
+  rocksdb::CompactionOptions options;
+  options.compression = rocksdb::kDisableCompressionOption;  // as the family's
+  std::size_t logs = 0;
+  std::uint64_t log_bytes = 0;
+  std::error_code error;
+  for (fs::directory_iterator it(database.path(), error), end; !error && it != end;
+       it.increment(error)) {
+    if (it->path().extension() != ".log") continue;
+    ++logs;
+    log_bytes += it->file_size(error);
+  }
+  // RocksDB takes no writes after it had no room for a table, though there is some in its log.
+  const std::uint64_t room = fs::space(database.path(), error).available;
+  if (error || room < 2 * log_bytes + kSmallBytes) return {};
+  for (std::size_t i = 0; i < kFamilyCount; ++i) {
+    auto* const family = database.family(static_cast<Family>(i));
+    rocksdb::Status status;
+    if (logs >= kManyLogs) status = database.db().Flush({}, family);
+    rocksdb::ColumnFamilyMetaData about;
+    database.db().GetColumnFamilyMetaData(family, &about);
+    std::vector<std::string> small;
+    for (const auto& level : about.levels) {
+      for (const auto& file : level.files) {
+        if (file.size < kSmallBytes) small.push_back(file.name);
+      }
+    }
+    if (status.ok() && small.size() >= kManyTables) {
+      status = database.db().CompactFiles(options, family, small, about.levels.back().level);
+    }
+    // Aborted: RocksDB is at it itself.
+    if (!status.ok() && !status.IsAborted()) return to_error(status, "cannot merge small files");
+  }
+  return {};
 }
 
 Error to_error(const rocksdb::Status& status, std::string_view context) {

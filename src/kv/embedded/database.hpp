@@ -62,6 +62,10 @@ class Database {
 /// kPermissionDenied; kResourceExhausted (kNoSpace).
 [[nodiscard]] Result<std::unique_ptr<Database>> open_database(const DatabaseOptions& options);
 
+/// Writes what many small logs hold to tables, and makes one of many small tables. Each open begins
+/// a log, and many a process ends after one command.
+[[nodiscard]] Status merge_small_files(const Database& database);
+
 /// RocksDB's status as our error: `context: what RocksDB says`. The effect is kNone; a caller that
 /// was writing sets kUnknown.
 [[nodiscard]] Error to_error(const rocksdb::Status& status, std::string_view context);

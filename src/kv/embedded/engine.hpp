@@ -36,7 +36,9 @@ struct EngineTestHooks {
 struct EngineOptions {
   std::filesystem::path path;
   bool create_if_missing = false;
-  /// Changes nothing on disk; every write is refused. The store must not be open elsewhere.
+  /// Changes nothing on disk; every write is refused. The store must not be open elsewhere for
+  /// writing. Where the disk is too full to open it for writing, a store is opened like this by
+  /// itself, and its refusals say why (kNoSpace).
   bool read_only = false;
   std::size_t memory_budget_bytes = 64UL << 20;
   /// The revision of a new store. A restored one starts far above, so that clients that remember

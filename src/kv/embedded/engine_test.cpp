@@ -259,6 +259,23 @@ TEST_F(Engine, ASecondOpenTouchesNothingOfAStoreThatIsBeingWritten) {
   }
 }
 
+TEST_F(Engine, ManyOpensLeaveFewFiles) {
+  put("a", "1");
+  for (int i = 0; i < 30; ++i) reopen();
+  EXPECT_LT(files_of(dir.path() / "kv").size(), 16U);
+  for (int i = 0; i < 60; ++i) {
+    put("k" + std::to_string(i % 7), "v");
+    reopen();
+  }
+  // Logs below 8, tables below 8 in each family that is written to.
+  EXPECT_LT(files_of(dir.path() / "kv").size(), 45U);
+  const auto all = store->range({.range = all_keys()});
+  ASSERT_TRUE(all);
+  EXPECT_EQ(all->count, 8);
+  EXPECT_EQ(all->revision, Revision{62});
+  EXPECT_EQ(get("k0", {4}), "v");
+}
+
 TEST_F(Engine, ManyMayReadAtATimeWhileNobodyWrites) {
   put("a", "1");
   store.reset();

@@ -64,16 +64,30 @@ bool fits_a_stage(const TxnRequest& request, std::size_t spill_changes) {
 }  // namespace
 
 Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::open(const EngineOptions& options) {
-  BENNU_ASSIGN(auto database, open_database({.path = options.path,
-                                             .create_if_missing = options.create_if_missing,
-                                             .read_only = options.read_only,
-                                             .memory_budget_bytes = options.memory_budget_bytes}));
-  if (!options.read_only) BENNU_TRY(initialise(*database, options.initial_revision));
+  const auto open_as = [&](bool read_only) {
+    return open_database({.path = options.path,
+                          .create_if_missing = options.create_if_missing,
+                          .read_only = read_only,
+                          .memory_budget_bytes = options.memory_budget_bytes});
+  };
+  auto opened = open_as(options.read_only);
+  std::optional<Error> full;
+  if (!opened && opened.error().reason == reason::kNoSpace) {
+    // What is there can be read all the same.
+    full = opened.error();
+    opened = open_as(true);
+  }
+  if (!opened) return full ? *full : opened.error();
+  auto database = std::move(*opened);
+  const bool read_only = options.read_only || full;
+  if (!read_only) BENNU_TRY(initialise(*database, options.initial_revision));
   BENNU_ASSIGN(auto recovered, recover(*database));
   std::unique_ptr<EmbeddedStore> store(
       new EmbeddedStore(options, std::move(database), std::move(recovered)));
+  store->read_only_ = read_only;
+  store->full_ = std::move(full);
   BENNU_TRY(Leases::restore(*store->database_, store->lease_table_));
-  if (!options.read_only) {
+  if (!read_only) {
     std::error_code ignored;  // what cannot be removed is only in the way of nobody
     std::filesystem::remove_all(staging_folder(*store->database_), ignored);
     store->leases_.start();
@@ -86,7 +100,6 @@ EmbeddedStore::EmbeddedStore(const EngineOptions& options, std::unique_ptr<Datab
                              Recovered recovered)
     : database_(std::move(database)),
       published_(recovered.view),
-      read_only_(options.read_only),
       test_hooks_(options.test_hooks),
       source_(*database_, published_),
       watches_(source_, clock_of(options), {}),
@@ -111,6 +124,7 @@ EmbeddedStore::~EmbeddedStore() {
 }
 
 Status EmbeddedStore::check_writable() const {
+  if (full_) return *full_;
   if (!read_only_) return {};
   return make_error(
       Code::kFailedPrecondition,

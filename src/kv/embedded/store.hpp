@@ -62,7 +62,8 @@ class EmbeddedStore final : public Store {
 
   std::unique_ptr<Database> database_;
   PublishedView published_;
-  const bool read_only_;
+  bool read_only_ = false;
+  std::optional<Error> full_;  // why it can only be read: there was no room to open it for writing
   const EngineTestHooks test_hooks_;
   // In the order of their needs: each uses those above it.
   LogSource source_;

@@ -166,6 +166,11 @@ Status check_logs(const fs::path& folder, bool read_only) {
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     if (it->path().extension() != ".log") continue;
+    if (it->file_size(error) == 0 && !error && !read_only) {
+      // Of a process that only read. RocksDB keeps them until something is written.
+      if (::unlink(it->path().c_str()) != 0) return io_error(it->path(), "remove", errno);
+      continue;
+    }
     BENNU_ASSIGN(const WalCheck check, check_wal(it->path()));
     if (check.torn_at && !read_only) BENNU_TRY(cut(it->path(), *check.torn_at));
   }
