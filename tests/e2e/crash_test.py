@@ -9,6 +9,7 @@ BENNU_CRASH_STRIDE=1 takes every step; without it BENNU_CRASH_POINTS steps of ea
 evenly.
 """
 
+import json
 import os
 import re
 import shutil
@@ -129,11 +130,11 @@ class Crash(harness.Case):
         stride = STRIDE or max(1, total // POINTS)
         return [*range(stride, total, stride), total]
 
-    def check_every_step(self, *command, already=None, push_waits=False, instead=None,
+    def check_every_step(self, *command, already=None, waits=(), instead=None,
                          mode=power_switch.EVERYTHING):
-        """`already`: how a command refuses whose work was done before it was cut off. `push_waits`:
-        a commit that was not pushed goes with the next export. `instead`: a command that is run
-        first; if it does not refuse, it comes to the same end."""
+        """`already`: how a command refuses whose work was done before it was cut off. `waits`: what
+        of its work may wait for the next export. `instead`: a command that is run first; if it does
+        not refuse, it comes to the same end."""
         self.save()
         before = self.masked(self.look())
         run = self.switched(command, mode=mode)
@@ -158,12 +159,12 @@ class Crash(harness.Case):
                 else:
                     ran = self.run_again(command, already, took_effect=found != before)
                 ended = self.masked(self.state())
-                if not ran:
-                    ended.update(here=after["here"], there=after["there"])
-                elif push_waits and ended["there"] == before["there"]:
-                    ended["there"] = after["there"]
-                self.assert_same(ended, after)
-                self.assertEqual(self.masked(self.end()), end)
+                later = waits if ran else ("here", "there")
+                self.assert_same({**ended, **{part: after[part] for part in later}}, after)
+                exported = self.masked(self.end())
+                if "here" in waits:
+                    exported["changed"] = end["changed"]
+                self.assertEqual(exported, end)
         self.assertGreater(cut, 0, "the command was never cut off")
         if STRIDE == 1:
             print(f"{' '.join(command[:3])}: cut off {cut} times, of {total} steps", flush=True)
@@ -196,10 +197,18 @@ class Crash(harness.Case):
 
     # ---- restore and init
 
+    def test_restore(self):
+        self.remote_path = self.seeded_remote({f"d{i % 7}/k{i}": str(i) for i in range(300)})
+        self.check_every_step("restore", self.remote_path, already="already holds a store")
+
     def test_restore_with_a_git_that_is_killed(self):
         self.remote_path = self.seeded_remote({"a": "1", "b/c": "2"})
         self.check_every_step("restore", self.remote_path, already="already holds a store",
                               mode=power_switch.ONE_CHILD)
+
+    def test_init(self):
+        self.remote_path = self.remote()
+        self.check_every_step("init", "--remote", self.remote_path, already="already holds a store")
 
     # ---- from Git
 
@@ -216,7 +225,25 @@ class Crash(harness.Case):
     def test_import_that_brings_documents_into_their_form(self):
         self.network()
         self.push_files({"users/9.json": '{"status": "active",   "username": "boris"}'}, self.remote_path)
-        self.check_every_step("import", push_waits=True)
+        self.check_every_step("import", waits=("there",))
+
+    def test_import_that_keeps_values(self):
+        with open(self.path("schema.json"), "w") as out:
+            json.dump({"version": 1, "mapping": 1, "prefixes": [{"prefix": "/now/", "class": "operational"}]}, out)
+        self.remote_path = self.remote()
+        self.bennu("init", "--schema", self.path("schema.json"), "--remote", self.remote_path)
+        self.bennu("kv", "put", "/a", "1")
+        self.bennu("kv", "put", "/now/b", "1")
+        self.ask("export")
+        self.push_files({"a": "2", "now/b": "2"}, self.remote_path)
+        self.check_every_step("import", waits=("here", "there"))
+        self.assertEqual(self.bennu("kv", "get", "/now/b").out, "1")
+
+    def test_import_of_a_folder(self):
+        self.restored({"a": "1"})
+        large = bytes(range(256)) * 8000  # kept as a blob
+        other = self.seeded_remote({"dns/a": "1", "dns/b/c": "2", "dns/large": large, "x": "3"}, "other.git")
+        self.check_every_step("import", other, "--path", "dns", "--prefix", "/dns/")
 
     # ---- to Git
 
