@@ -11,6 +11,7 @@
 #include "cli/session.hpp"
 #include "inventory/derived.hpp"
 #include "kv/audit.hpp"
+#include "kv/reasons.hpp"
 #include "sync/base_record.hpp"
 
 namespace bennu::cli {
@@ -18,15 +19,39 @@ namespace {
 
 using nlohmann::json;
 
+Status check_key(std::string_view key) {
+  if (!key.empty()) return {};
+  return make_error(Code::kInvalidArgument, "the key is empty: name one, like /motd",
+                    kv::reason::kEmptyKey);
+}
+
+// The engine's texts are etcd's, which name no revision and say nothing of what to do.
+Error explained(kv::Reader& reader, std::int64_t revision, Error error) {
+  if (error.reason == kv::reason::kFutureRevision) {
+    const auto now = reader.range({.range = kv::all_keys(), .count_only = true});
+    if (now) {
+      error.message = fmt::format("there is no revision {} yet: the newest is {}", revision,
+                                  now->revision.value);
+    }
+  } else if (error.reason == kv::reason::kCompacted) {
+    error.message = fmt::format(
+        "revision {} is compacted: take a newer one, or `bennu log`, which remembers", revision);
+  }
+  return error;
+}
+
 struct GetOptions {
   std::string key;
   std::int64_t revision = 0;
 };
 
 Result<int> get(const Context& context, const GetOptions& options) {
+  BENNU_TRY(check_key(options.key));
   BENNU_ASSIGN(auto session, ReadSession::open(context));
-  BENNU_ASSIGN(const auto answer, session.reader().range({.range = {.key = options.key},
-                                                          .revision = Revision{options.revision}}));
+  const auto found = session.reader().range(
+      {.range = {.key = options.key}, .revision = Revision{options.revision}});
+  if (!found) return explained(session.reader(), options.revision, found.error());
+  const auto& answer = *found;
   if (answer.kvs.empty()) {
     BENNU_ASSIGN(const auto name, Secrecy(session.reader(), session.identity()).shown(options.key));
     return make_error(
@@ -52,11 +77,13 @@ struct ListOptions {
 
 Result<int> list(const Context& context, const ListOptions& options) {
   BENNU_ASSIGN(auto session, ReadSession::open(context));
-  BENNU_ASSIGN(const auto answer, session.reader().range({.range = kv::prefix_range(options.prefix),
-                                                          .limit = options.limit,
-                                                          .revision = Revision{options.revision},
-                                                          .keys_only = !options.values,
-                                                          .count_only = options.count}));
+  const auto found = session.reader().range({.range = kv::prefix_range(options.prefix),
+                                             .limit = options.limit,
+                                             .revision = Revision{options.revision},
+                                             .keys_only = !options.values,
+                                             .count_only = options.count});
+  if (!found) return explained(session.reader(), options.revision, found.error());
+  const auto& answer = *found;
   json items = json::array();
   std::string text;
   for (const kv::KeyValue& kv : answer.kvs) {
@@ -109,6 +136,7 @@ Result<kv::TxnResponse> change(WriteSession& session, kv::Op op, const kv::KeyRa
 }
 
 Result<int> put(const Context& context, const PutOptions& options) {
+  BENNU_TRY(check_key(options.key));
   BENNU_TRY(refuse_local(options.key));
   BENNU_ASSIGN(std::string value, value_of(options));
   BENNU_ASSIGN(auto session, WriteSession::open(context));
@@ -130,6 +158,7 @@ struct DeleteOptions {
 };
 
 Result<int> del(const Context& context, const DeleteOptions& options) {
+  if (!options.prefix) BENNU_TRY(check_key(options.key));
   BENNU_TRY(refuse_local(options.key));
   const kv::KeyRange range =
       options.prefix ? kv::prefix_range(options.key) : kv::KeyRange{.key = options.key};
@@ -166,15 +195,18 @@ Result<int> compact(const Context& context, std::int64_t revision) {
         fmt::format("revision {} is not exported yet (the base is at {}): run `bennu export` first",
                     revision, state.base->revision.value));
   }
-  BENNU_ASSIGN(const auto newest, session.store().compact(Revision{revision}, true));
-  context.out.result({{"revision", newest.value}, {"compacted", revision}},
+  const auto newest = session.store().compact(Revision{revision}, true);
+  if (!newest) return explained(session.store(), revision, newest.error());
+  context.out.result({{"revision", newest->value}, {"compacted", revision}},
                      fmt::format("history below revision {} is gone", revision));
   return kExitDone;
 }
 
 Result<int> hash(const Context& context, std::int64_t revision) {
   BENNU_ASSIGN(auto session, WriteSession::open(context));
-  BENNU_ASSIGN(const auto answer, session.store().hash(Revision{revision}));
+  const auto hashed = session.store().hash(Revision{revision});
+  if (!hashed) return explained(session.store(), revision, hashed.error());
+  const auto& answer = *hashed;
   const std::string hex = fmt::format("{:016x}", answer.hash);
   context.out.result({{"hash", hex},
                       {"hash_revision", answer.hash_revision.value},

@@ -206,6 +206,19 @@ class BadInput(harness.Case):
         answer = self.bennu("kv", "get", "/a", "-o", "json", data=None, expect=1)
         self.assertEqual(answer.json["error"]["code"], "INVALID_ARGUMENT")
 
+    def test_revisions_and_keys_that_cannot_be(self):
+        self.bennu("init")
+        for value in ("1", "2"):
+            self.bennu("kv", "put", "/a", value)
+        self.bennu("kv", "compact", "3")
+        for command in (["get", "/a", "--rev"], ["ls", "--rev"], ["hash", "--rev"], ["compact"]):
+            self.assert_one_line(self.bennu("kv", *command, "99", expect=1), "no revision 99 yet",
+                                 "the newest is ")
+            self.assert_one_line(self.bennu("kv", *command, "2", expect=1), "revision 2 is compacted",
+                                 "bennu log")
+        for command in (["get", ""], ["put", "", "x"], ["del", ""]):
+            self.assert_one_line(self.bennu("kv", *command, expect=1), "the key is empty")
+
     def test_bad_settings_are_named_with_their_place(self):
         self.bennu("init", "--schema", "none")
         with open(self.path("data", "bennu.toml"), "a") as file:
