@@ -5,6 +5,7 @@
 #include "base/bytes.hpp"
 #include "base/limits.hpp"
 #include "cli/app.hpp"
+#include "cli/broken_rules.hpp"
 #include "cli/input.hpp"
 #include "cli/kv_json.hpp"
 #include "cli/secrecy.hpp"
@@ -147,7 +148,8 @@ Result<int> put(const Context& context, const PutOptions& options) {
       const auto answer,
       change(session, kv::Op{kv::PutRequest{.key = options.key, .value = std::move(value)}},
              {.key = options.key}, "kv.put", fmt::format("kv put {}", name)));
-  context.out.result({{"revision", answer.revision.value}},
+  BENNU_ASSIGN(const auto broken, broken_rules(context, session.store(), answer.revision));
+  context.out.result({{"revision", answer.revision.value}, {"broken_rules", broken}},
                      fmt::format("{} stored at revision {}", name, answer.revision.value));
   return kExitDone;
 }
@@ -181,8 +183,10 @@ Result<int> del(const Context& context, const DeleteOptions& options) {
   BENNU_ASSIGN(const auto answer, change(session, kv::Op{kv::DeleteRangeRequest{.range = range}},
                                          range, "kv.del", fmt::format("kv del {}", name)));
   const auto deleted = std::get<kv::DeleteRangeResponse>(answer.responses[0].response).deleted;
-  context.out.result({{"revision", answer.revision.value}, {"deleted", deleted}},
-                     fmt::format("{} deleted at revision {}", deleted, answer.revision.value));
+  BENNU_ASSIGN(const auto broken, broken_rules(context, session.store(), answer.revision));
+  context.out.result(
+      {{"revision", answer.revision.value}, {"deleted", deleted}, {"broken_rules", broken}},
+      fmt::format("{} deleted at revision {}", deleted, answer.revision.value));
   return kExitDone;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/bytes.hpp"
 #include "cli/app.hpp"
+#include "cli/broken_rules.hpp"
 #include "cli/input.hpp"
 #include "cli/kv_json.hpp"
 #include "cli/secrecy.hpp"
@@ -123,18 +124,17 @@ bool writes(const std::vector<kv::Op>& branch) {
 // A branch that changes something says who did it, and has derived keys made anew where it must.
 Status sign(WriteSession& session, std::vector<kv::Op>& branch) {
   if (!writes(branch)) return {};
-  std::map<std::string, kv::Op> forget;  // by key, so that each is there once
+  std::optional<kv::Op> forget;  // once, however many keys are the inventory's
   for (const kv::Op& op : branch) {
     kv::KeyRange range;
     if (const auto* put = std::get_if<kv::PutRequest>(&op.request)) range.key = put->key;
     if (const auto* del = std::get_if<kv::DeleteRangeRequest>(&op.request)) range = del->range;
     if (range.key.empty()) continue;
     for (kv::Op& derived : inventory::forget_derived(inventory::Layout(), range)) {
-      const auto* gone = std::get_if<kv::DeleteRangeRequest>(&derived.request);
-      forget.try_emplace(gone == nullptr ? std::string() : gone->range.key, std::move(derived));
+      forget = std::move(derived);
     }
   }
-  for (auto& [key, op] : forget) branch.push_back(std::move(op));
+  if (forget) branch.push_back(std::move(*forget));
   BENNU_ASSIGN(auto audit, session.audit_put("kv.txn", "kv txn"));
   branch.push_back(std::move(audit));
   return {};
@@ -151,12 +151,18 @@ Result<int> txn(const Context& context, const std::string& file) {
   BENNU_TRY(sign(session, request.failure));
   BENNU_ASSIGN(auto answer, session.store().txn(request));
   answer.responses.resize(asked[answer.succeeded ? 1 : 0]);
+  const auto& taken = answer.succeeded ? request.success : request.failure;
+  json broken = json::array();
+  if (writes(taken)) {
+    BENNU_ASSIGN(broken, broken_rules(context, session.store(), answer.revision));
+  }
   json responses = json::array();
   for (const kv::OpResponse& response : answer.responses)
     responses.push_back(response_json(response));
   const json document = {{"succeeded", answer.succeeded},
                          {"revision", answer.revision.value},
-                         {"responses", responses}};
+                         {"responses", responses},
+                         {"broken_rules", broken}};
   context.out.result(document, to_text(document) + "\n");
   return answer.succeeded ? kExitDone : kExitDifferent;
 }

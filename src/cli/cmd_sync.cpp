@@ -7,6 +7,7 @@
 
 #include "base/bytes.hpp"
 #include "cli/app.hpp"
+#include "cli/broken_rules.hpp"
 #include "cli/changes.hpp"
 #include "cli/session.hpp"
 #include "git/remote.hpp"
@@ -106,14 +107,22 @@ Result<int> restore(const Context& context, const RestoreOptions& options) {
         fmt::format("{}: holds a secret in clear, also in the repository's history: change it",
                     printable(path)));
   }
-  if (report.sealed > 0) {
+  for (const std::string& path : report.no_key) {
+    context.out.warn(fmt::format(
+        "{} secret values stay sealed: {} is missing from this commit, and no identity opens them "
+        "without it; take it from an older commit, or restore that one",
+        report.sealed, path));
+  }
+  if (report.sealed > 0 && report.no_key.empty()) {
     context.out.warn(fmt::format(
         "{} secret values stay sealed: no identity file that opens them was found (--identity)",
         report.sealed));
   }
+  BENNU_ASSIGN(const auto broken, broken_rules(context, directory.store(), {}));
   context.out.result({{"commit", report.commit.hex()},
                       {"tree", report.tree.hex()},
                       {"keys", report.keys},
+                      {"broken_rules", broken},
                       {"files", report.files},
                       {"sealed", report.sealed},
                       {"branch", report.branch},
@@ -223,9 +232,14 @@ Result<int> import_command(const Context& context, const ImportFlags& flags) {
     text += fmt::format("documents were brought into their canonical form by commit {}\n",
                         done->normalised->short_hex());
   }
+  json broken = json::array();
+  if (done->revision.value != 0) {
+    BENNU_ASSIGN(broken, broken_rules(context, session.store(), done->revision));
+  }
   context.out.result({{"commit", id_or_null(done->commit)},
                       {"changed", done->revision.value != 0},
                       {"revision", done->revision.value},
+                      {"broken_rules", broken},
                       {"puts", done->puts},
                       {"deletes", done->deletes},
                       {"normalised", id_or_null(done->normalised)}},

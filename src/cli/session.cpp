@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 #include "env/process.hpp"
 
 namespace bennu::cli {
@@ -67,13 +69,17 @@ std::pair<std::string, std::string> split_revision(const std::string& text) {
 Result<ReadSession> ReadSession::open(const Context& context) {
   ReadSession session;
   session.identity_ = context.options.identity;
+  // A clone that was named goes before the data directory of the environment.
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment.
+  const char* usual = std::getenv("BENNU_DATA");
+  const bool named = usual == nullptr || context.options.data != usual;
   if (context.options.repo.empty()) {
     BENNU_ASSIGN(auto directory, node::DataDir::open(context.options.data));
     session.directory_ = std::make_unique<node::DataDir>(std::move(directory));
     session.identity_ = session.directory_->link(context.options.identity, {}, {}).identity;
     return session;
   }
-  if (!context.options.data.empty()) {
+  if (!context.options.data.empty() && named) {
     return make_error(Code::kInvalidArgument, "give either --data or --repo, not both");
   }
   const auto [path, revision] = split_revision(context.options.repo.string());

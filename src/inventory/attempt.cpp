@@ -13,18 +13,6 @@
 namespace bennu::inventory {
 namespace {
 
-EntityId holder_id(Kind kind, const std::string& key, const std::string& holder) {
-  if (kind != Kind::kDevice) return {.kind = kind, .first = holder};
-  return {.kind = kind, .first = holder, .second = key.substr(key.rfind('/') + 1)};
-}
-
-// `/_bennu/local/unique/user/username/anna` is about the field `username`.
-std::string_view field_of(std::string_view unique) {
-  unique.remove_prefix(kUniquePrefix.size());
-  unique.remove_prefix(unique.find('/') + 1);
-  return unique.substr(0, unique.find('/'));
-}
-
 Error taken(std::string_view field, const Entity& wanting, const Entity& holder) {
   // A uuid is a credential: the message does not repeat it.
   const std::string value =
@@ -117,7 +105,7 @@ Status Attempt::claim(const std::string& key, const Entity& owner) {
   // An entry that its holder no longer deserves is left over from a change past the rules: it gives
   // way.
   if (!other || !unique_keys(*other).contains(key)) return {};
-  return taken(field_of(key), owner, *other);
+  return taken(unique_field(key), owner, *other);
 }
 
 Status Attempt::release(const std::string& key, const Entity& owner) {

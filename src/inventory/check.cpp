@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/bytes.hpp"
 #include "inventory/derived.hpp"
 #include "inventory/read.hpp"
 #include "inventory/values.hpp"
@@ -24,18 +25,58 @@ class Checker {
   void run() {
     std::map<std::string, EntityId> holders;
     for (const auto& [id, entity] : all_) {
+      check_id(id);
       check_fields(entity);
       for (const auto& [key, holder] : unique_keys(entity)) {
         const auto [at, fresh] = holders.emplace(key, id);
-        if (!fresh) report(id, fmt::format("shares a unique value with {}", describe(at->second)));
+        if (!fresh) report_shared(entity, unique_field(key), all_.at(at->second));
       }
       check_references(entity);
     }
   }
 
  private:
-  void report(const EntityId& id, std::string message) {
-    out_->push_back({.id = id, .message = fmt::format("{}: {}", describe(id), message)});
+  void report(const EntityId& id, std::string_view message) { report(id, id, message); }
+  void report(const EntityId& id, const EntityId& other, std::string_view message) {
+    out_->push_back({.id = id,
+                     .other = other,
+                     .message = fmt::format("{}: {}", describe(all_.at(id)), message)});
+  }
+
+  void report_shared(const Entity& entity, std::string_view field, const Entity& holder) {
+    // A uuid is a credential: it is not said which.
+    const std::string value =
+        field == "uuid" ? std::string() : fmt::format(" {}", printable(entity.get(field), 64));
+    report(entity.id, holder.id,
+           fmt::format("{}{} is also that of {}", field, value, describe(holder)));
+  }
+
+  // Under another spelling than the one it would be given, nothing finds it.
+  void check_id(const EntityId& id) {
+    bool good = true;
+    switch (id.kind) {
+      case Kind::kUser:
+        good = parse_count(id.first).has_value();
+        break;
+      case Kind::kDevice:
+        good = parse_count(id.first).has_value() &&
+               (is_sealed_name(id.second) || canonical_uuid(id.second) == id.second);
+        break;
+      case Kind::kNode:
+        good = canonical_ip(id.first) == id.first;
+        break;
+      case Kind::kCell:
+        good = canonical_domain(id.first) == id.first;
+        break;
+      case Kind::kLink:
+        good = canonical_ip(id.first) == id.first && canonical_ip(id.second) == id.second;
+        break;
+    }
+    if (!good) {
+      const auto& parts = kind_info(id.kind).primary_key;
+      report(id, fmt::format("{} is not in its stored form",
+                             parts[1].empty() ? parts[0] : std::string_view("its primary key")));
+    }
   }
 
   const Entity* find(const EntityId& id) const {
@@ -64,11 +105,11 @@ class Checker {
                   std::string_view role) {
     const Entity* node = find(node_id(ip));
     if (node == nullptr) {
-      report(id, fmt::format("{} {} does not exist", what, ip));
+      report(id, node_id(ip), fmt::format("{} {} does not exist", what, printable(ip, 64)));
     } else if (node->get("role") != role) {
-      report(id, fmt::format("{} {} is not of role {}", what, ip, role));
+      report(id, node->id, fmt::format("{} {} is not of role {}", what, ip, role));
     } else if (node->has_status(kArchived) && !all_.at(id).has_status(kArchived)) {
-      report(id, fmt::format("{} {} is archived", what, ip));
+      report(id, node->id, fmt::format("{} {} is archived", what, ip));
     }
   }
 
@@ -97,16 +138,19 @@ class Checker {
   void check_device(const Entity& device) {
     const Entity* user = find(owner_of(device.id));
     if (user == nullptr) {
-      report(device.id, "its user does not exist");
+      report(device.id, owner_of(device.id), "its user does not exist");
       return;
     }
     if (device.has_status(kActive) && !user->has_status(kActive)) {
-      report(device.id, fmt::format("is active, but its user is {}", user->get("status")));
+      report(device.id, user->id,
+             fmt::format("is active, but its user is {}", printable(user->get("status"), 64)));
     }
     if (const std::string* core = device.find("core_node")) {
       const auto cores = parse_set(user->get("core_nodes")).value_or(Members());
       if (std::ranges::find(cores, *core) == cores.end()) {
-        report(device.id, fmt::format("core_node {} is not one of its user's core_nodes", *core));
+        report(
+            device.id, user->id,
+            fmt::format("core_node {} is not one of its user's core_nodes", printable(*core, 64)));
       }
     }
   }
@@ -116,17 +160,17 @@ class Checker {
     if (name == nullptr) return;
     const Entity* cell = find(cell_id(*name));
     if (cell == nullptr) {
-      report(node.id, fmt::format("cell {} does not exist", *name));
+      report(node.id, cell_id(*name), fmt::format("cell {} does not exist", printable(*name, 64)));
       return;
     }
     if (cell->has_status(kArchived) && !node.has_status(kArchived)) {
-      report(node.id, fmt::format("cell {} is archived", *name));
+      report(node.id, cell->id, fmt::format("cell {} is archived", *name));
     }
     if (node.get("role") != kRoleCore) return;
     const auto number = parse_count(node.get("node_number"));
     const auto newest = parse_count(cell->get("core_node_counter"));
     if (!number || !newest || *number > *newest || *number < 1) {
-      report(node.id, fmt::format("node_number is not one that cell {} gave", *name));
+      report(node.id, cell->id, fmt::format("node_number is not one that cell {} gave", *name));
     } else if (node.get("domain") != fmt::format("{}.core.{}", *number, *name)) {
       report(node.id, "domain is not <number>.core.<cell>");
     }
@@ -138,6 +182,14 @@ class Checker {
 };
 
 }  // namespace
+
+std::vector<Violation> check(std::vector<Entity> entities) {
+  std::vector<Violation> violations;
+  Checker checker(violations);
+  checker.load(std::move(entities));
+  checker.run();
+  return violations;
+}
 
 Result<std::vector<Violation>> check(kv::Reader& reader, const Layout& layout) {
   std::vector<Violation> violations;
@@ -155,8 +207,7 @@ Result<std::vector<Violation>> check(kv::Reader& reader, const Layout& layout) {
     const auto last = users.empty() ? std::nullopt : parse_count(users.back().id.first);
     if (!counter || (last && *last > *counter)) {
       violations.push_back(
-          {.id = user_id(last.value_or(0)),
-           .message = fmt::format("{} is below the newest user's id", layout.user_counter_key())});
+          {.message = fmt::format("{} is below the newest user's id", layout.user_counter_key())});
     }
   }
   return violations;

@@ -17,11 +17,14 @@
 namespace bennu::inventory {
 
 struct Violation {
-  EntityId id;
+  EntityId id;          ///< empty: of the counter of users
+  EntityId other;       ///< what it refers to, or shares a value with; else as id
   std::string message;  ///< one line: what, where
 };
 
 /// In id order, kind by kind. A deactivated node may be referred to; an archived one may not.
 [[nodiscard]] Result<std::vector<Violation>> check(kv::Reader& reader, const Layout& layout);
+/// The same of these entities alone: what is not among them does not exist.
+[[nodiscard]] std::vector<Violation> check(std::vector<Entity> entities);
 
 }  // namespace bennu::inventory

@@ -19,6 +19,18 @@ std::string unique_key(Kind kind, std::string_view field, std::string_view value
   return key;
 }
 
+std::string_view unique_field(std::string_view key) {
+  key.remove_prefix(kUniquePrefix.size());
+  key.remove_prefix(key.find('/') + 1);
+  return key.substr(0, key.find('/'));
+}
+
+EntityId holder_id(Kind kind, std::string_view key, std::string_view holder) {
+  EntityId id{.kind = kind, .first = std::string(holder)};
+  if (kind == Kind::kDevice) id.second = key.substr(key.rfind('/') + 1);
+  return id;
+}
+
 std::map<std::string, std::string> unique_keys(const Entity& entity) {
   std::map<std::string, std::string> keys;
   const EntityId& id = entity.id;
@@ -46,7 +58,7 @@ std::vector<kv::Op> forget_derived(const Layout& layout, const kv::KeyRange& ran
                            ? kv::contains(mine, range.key)
                            : range.key < mine.end && (to_the_end || range.end > mine.key);
   if (!touched) return {};
-  return {{kv::DeleteRangeRequest{.range = {.key = std::string(kUniqueComplete)}}}};
+  return {{kv::PutRequest{.key = std::string(kUniqueComplete), .value = {}}}};
 }
 
 std::map<std::string, std::string> route_keys(const Layout& layout, const Entity& entity) {

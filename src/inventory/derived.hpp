@@ -22,9 +22,9 @@ namespace bennu::inventory {
 
 /// The unique indexes are below this prefix: ephemeral, never in Git, gone after a restore.
 inline constexpr std::string_view kUniquePrefix = "/_bennu/local/unique/";
-/// There if the indexes and the routes are complete. Whoever changes the inventory's keys past its
-/// rules (an import, a restore) deletes this key in the same transaction; the next operation then
-/// makes the indexes anew.
+/// Says that the indexes and the routes are complete. Whoever changes the inventory's keys past its
+/// rules (an import, a restore) empties or deletes this key in the same transaction; the next
+/// operation then makes the indexes anew, unless Inventory::follow could mend them.
 inline constexpr std::string_view kUniqueComplete = "/_bennu/local/unique/complete";
 /// The value of kUniqueComplete; another one means that another version made the indexes.
 inline constexpr std::string_view kUniqueVersion = "1";
@@ -36,12 +36,17 @@ inline constexpr std::string_view kUniqueRepeated = "1 repeated";
 /// are `%XX`.
 [[nodiscard]] std::string unique_key(Kind kind, std::string_view field, std::string_view value);
 
+/// `username` of `/_bennu/local/unique/user/username/anna`.
+[[nodiscard]] std::string_view unique_field(std::string_view key);
+/// Who holds a unique value, by the index entry's key and value.
+[[nodiscard]] EntityId holder_id(Kind kind, std::string_view key, std::string_view holder);
+
 /// Key -> value for this entity. A user holds its username and hash_telegram_id whatever its
 /// status; a device its uuid unless that is sealed; a node its domain while it is active.
 [[nodiscard]] std::map<std::string, std::string> unique_keys(const Entity& entity);
 
-/// What to add to a transaction that writes in this range past the operations (a plain put): drops
-/// kUniqueComplete if the range reaches into the inventory. No ops otherwise.
+/// What to add to a transaction that writes in this range past the operations (a plain put):
+/// empties kUniqueComplete if the range reaches into the inventory. No ops otherwise.
 [[nodiscard]] std::vector<kv::Op> forget_derived(const Layout& layout, const kv::KeyRange& range);
 
 /// The hot look-up of an entry node: `routes/<core ip>/<device uuid>/` with the status and

@@ -23,6 +23,7 @@
 #include "env/clock.hpp"
 #include "env/random.hpp"
 #include "inventory/attempt.hpp"
+#include "inventory/check.hpp"
 #include "kv/audit.hpp"
 #include "kv/store.hpp"
 
@@ -66,6 +67,13 @@ class Inventory {
   [[nodiscard]] Result<Outcome> remove(const EntityId& id, const kv::AuditContext& context);
   /// What remove would answer now, without removing anything.
   [[nodiscard]] Result<Outcome> what_goes(const EntityId& id);
+
+  /// To be called after a transaction at `at` that wrote these keys past the operations: which
+  /// rules the entities that it touched break now, and those that refer to them. Moves the derived
+  /// keys if they were complete before. Costs what changed, unless a node or cell went that others
+  /// may refer to, or the derived keys were not complete.
+  [[nodiscard]] Result<std::vector<Violation>> follow(Revision at,
+                                                      const std::vector<std::string>& keys);
 
   /// Makes the unique indexes and the routes anew from the entities, if they are not complete. Each
   /// operation does this by itself; after a restore or an import it is done at once for the

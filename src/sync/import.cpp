@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "git/pack_writer.hpp"
 #include "git/remote.hpp"
 #include "git/tree_walk.hpp"
+#include "sync/age_keys.hpp"
 #include "sync/raw_path.hpp"
 #include "sync/reasons.hpp"
 #include "sync/state_tree.hpp"
@@ -136,6 +138,30 @@ Status copy_blob(const git::Repository& source, git::PackWriter& pack, std::stri
   return {};
 }
 
+// A commit that takes a data key away that sealed values need would make all of them unreadable.
+Status check_key_files(const Link& link, const Sides& sides, const Plan& plan) {
+  const std::string folder = std::string(kFileRecordPrefix) + std::string(kKeysFolder);
+  const bool taken_away = std::ranges::any_of(plan.changes, [&](const PlannedChange& change) {
+    return change.key.starts_with(folder) && !change.after;
+  });
+  if (!taken_away) return {};
+  BENNU_ASSIGN(const auto locked, mapping_of_tree(link.repository, sides.git_tree, {}));
+  BENNU_ASSIGN(const auto stats,
+               read_state(link.repository, sides.git_tree, locked, link.stop, link.progress,
+                          [](std::string_view, std::string_view) -> Status { return {}; }));
+  BENNU_ASSIGN(const auto missing,
+               missing_key_files(link.repository, sides.git_tree, stats.epochs));
+  if (missing.empty()) return {};
+  return make_error(
+      Code::kFailedPrecondition,
+      fmt::format("commit {} has no {}, and {} sealed values open with it alone; nothing was "
+                  "imported. Put the file back (`git checkout {} -- {}`) and push",
+                  sides.git_head.short_hex(), missing.front(), stats.sealed,
+                  sides.state.base ? sides.state.base->commit.short_hex() : "COMMIT",
+                  missing.front()),
+      reason::kNoKey);
+}
+
 // Refuses keys that exist with another value; leaves out those that are there as wanted.
 Status check_free(const Link& link, KeyValues& keys) {
   for (auto entry = keys.begin(); entry != keys.end();) {
@@ -171,8 +197,9 @@ Result<ImportReport> import_commits(const Link& link, const ImportOptions& optio
   }
   BENNU_ASSIGN(const auto plan, plan_to_kv(link, sides));
   BENNU_TRY(check_budget(link, plan, options.deletes_confirmed));
+  BENNU_TRY(check_key_files(link, sides, plan));
   KeyValues all;
-  all.emplace(std::string(kDerivedCompleteKey), std::nullopt);
+  all.emplace(std::string(kDerivedCompleteKey), "");
   for (const PlannedChange& change : plan.changes) all.emplace(change.key, change.after);
   for (const auto& [key, value] : plan.kept)
     all.emplace(key, value);  // a new revision, so that the next export sees them

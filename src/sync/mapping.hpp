@@ -167,8 +167,8 @@ class Mapping {
   std::vector<std::string> tree_tops_;  // `users/`: a path without one of these is no document
 };
 
-/// There while everything derived from the inventory is complete. An import deletes it in its own
-/// transaction, and the inventory's next operation makes indexes and routes anew.
+/// Says that everything derived from the inventory is complete. An import empties it in its own
+/// transaction, and the inventory mends its indexes and routes, or makes them anew.
 inline constexpr std::string_view kDerivedCompleteKey = "/_bennu/local/unique/complete";
 /// `/_bennu/local/unique/<entity>/<field>/<value>`.
 [[nodiscard]] std::string unique_index_key(std::string_view entity, std::string_view field,

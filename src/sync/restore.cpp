@@ -99,6 +99,7 @@ Result<RestoreReport> restore(Link& link, const std::string& revision) {
                                 {.commit = report.commit, .tree = commit.tree}, at));
   report.files = stats.files;
   report.sealed = stats.sealed;
+  BENNU_ASSIGN(report.no_key, missing_key_files(link.repository, commit.tree, stats.epochs));
   report.normalised = std::move(stats.examples);
   report.plaintext = std::move(stats.plaintext);
 

@@ -34,7 +34,8 @@ struct RestoreReport {
   git::ObjectId tree;  ///< rebuilt from the store
   std::uint64_t keys = 0;
   std::uint64_t files = 0;
-  std::uint64_t sealed = 0;             ///< values that stay sealed for want of the identity
+  std::uint64_t sealed = 0;             ///< values that stay sealed for want of the identity, or
+  std::vector<std::string> no_key;      ///< of these key files, which the commit does not have
   std::vector<std::string> normalised;  ///< the first few such documents
   std::vector<std::string> plaintext;   ///< secrets that were found in clear in Git
   std::string branch;

@@ -246,4 +246,15 @@ Result<git::ObjectId> canonical_tree(const git::Repository& repository, const gi
   return editor.finish();
 }
 
+Result<std::vector<std::string>> missing_key_files(const git::Repository& repository,
+                                                   const git::ObjectId& tree,
+                                                   const std::set<std::uint32_t>& epochs) {
+  std::vector<std::string> missing;
+  for (const std::uint32_t epoch : epochs) {
+    BENNU_ASSIGN(const auto file, repository.find_path(tree, key_file_path(epoch)));
+    if (!file) missing.push_back(key_file_path(epoch));
+  }
+  return missing;
+}
+
 }  // namespace bennu::sync

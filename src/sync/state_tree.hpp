@@ -12,7 +12,10 @@
 // Source decision 2 of ARCHITECTURE.md: tree = canonical(state, key ring).
 
 #include <functional>
+#include <set>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "git/bulk_tree_writer.hpp"
@@ -65,6 +68,11 @@ struct StateTree {
                                             const git::ObjectId& tree, const Mapping& mapping,
                                             const std::stop_token& stop, const Progress& progress,
                                             const KeyValueSink& sink);
+
+/// Paths of the key files that these epochs need and the tree does not have.
+[[nodiscard]] Result<std::vector<std::string>> missing_key_files(
+    const git::Repository& repository, const git::ObjectId& tree,
+    const std::set<std::uint32_t>& epochs);
 
 /// canonical(parse(tree)): the tree's own id unless documents in it are formatted otherwise. New
 /// objects go to `sink`.

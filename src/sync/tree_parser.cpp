@@ -138,7 +138,7 @@ class TreeParser::Impl {
     const KeyRing& ring = mapping_.ring();
     if (text.size() == file.bytes.size()) note_normalised(path);
     if (ring.find(*epoch) == nullptr) {
-      ++stats_.sealed;
+      note_sealed(epoch);
       return put(key, text);
     }
     auto value = open_sealed(ring, key, text);
@@ -178,7 +178,7 @@ class TreeParser::Impl {
       BENNU_TRY(put_field(field, names, path, exact));
     }
     for (const DocumentField& name : names.fields) {
-      ++stats_.sealed;
+      note_sealed(sealed_epoch(name.value));
       BENNU_TRY(put(names.prefix + name.name, name.value));
     }
     BENNU_TRY(put_mode(file.mode, path));
@@ -213,7 +213,7 @@ class TreeParser::Impl {
     const KeyRing& ring = mapping_.ring();
     const auto epoch = sealed_epoch(field.value);
     if (!names.known || !epoch || ring.find(*epoch) == nullptr) {
-      ++stats_.sealed;
+      note_sealed(epoch);
       return put(key, field.value);
     }
     auto value = open_sealed(ring, key, field.value);
@@ -235,6 +235,10 @@ class TreeParser::Impl {
     return sink_(key, value);
   }
 
+  void note_sealed(std::optional<std::uint32_t> epoch) {
+    ++stats_.sealed;
+    if (epoch) stats_.epochs.insert(*epoch);
+  }
   void note_normalised(std::string_view path) {
     ++stats_.normalised;
     if (stats_.examples.size() < ParseStats::kMaxExamples) stats_.examples.emplace_back(path);

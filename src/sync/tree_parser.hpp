@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct ParseStats {
   std::uint64_t keys = 0;
   std::uint64_t normalised = 0;       ///< files whose bytes an export would write differently
   std::uint64_t sealed = 0;           ///< values kept sealed, for want of a key
+  std::set<std::uint32_t> epochs;     ///< of the data keys that would open them
   std::vector<std::string> examples;  ///< paths of the first normalised files, at most kMaxExamples
   std::vector<std::string>
       plaintext;  ///< paths with a secret in clear (in history already), at most kMaxExamples

@@ -215,6 +215,22 @@ class Network(harness.Case):
         self.assertRegex(hashed, r"kv put /net/users/1/devices/[0-9a-f]{32}/name")
 
 
+    def test_a_commit_without_the_data_key_is_not_taken(self):
+        head = self.git("rev-parse", "main", cwd=self.net)
+        self.push_files({"a.txt": "x"}, self.net, remove=[".bennu/keys/1.age"])
+        self.assert_one_line(self.bennu("import", expect=1), ".bennu/keys/1.age", "nothing was imported")
+        self.assertTrue(self.ask("secret", "check")["open"])
+        # What is restored from it says what is missing; the identity is not.
+        restored = self.bennu("restore", self.net, "--identity", self.path("offline.txt"),
+                              data="second")
+        self.assertIn(".bennu/keys/1.age is missing", restored.err)
+        self.assertNotIn("no identity file", restored.err)
+        key = self.git("show", f"{head}:.bennu/keys/1.age", cwd=self.net) + "\n"
+        self.push_files({".bennu/keys/1.age": key}, self.net)
+        self.ask("import")
+        self.assertTrue(self.ask("verify")["in_sync"])
+
+
 class KeyRing(harness.Case):
     def setUp(self):
         super().setUp()

@@ -3,6 +3,8 @@
 import glob
 import json
 import os
+import re
+import subprocess
 import sys
 
 import harness
@@ -72,6 +74,8 @@ class Inventory(harness.Case):
             (("user", "add", "boris", "--core-node", ENTRY), "has role entry"),
             (("user", "add", "boris", "--email", "boris"), "email is not valid"),
             (("user", "add"), "needs username"),
+            (("user", "add", "bob", "--username", "carol"), 'two names: "bob" and --username "carol"'),
+            (("device", "add", "--user", "anna", "tv", "--name", "radio"), "two names"),
             (("user", "show", "boris"), "no user with username boris"),
             (("device", "add", "--user", "9", "--name", "x"), "no user 9"),
             (("node", "add", "core-1", "--role", "core"), '"core-1" is not valid'),
@@ -106,6 +110,49 @@ class Inventory(harness.Case):
                                         "--domain", "birch.example.org", expect=1),
                              "birch.example.org is taken by node 198.51.100.9")
 
+    def test_what_breaks_a_rule_is_taken_with_a_warning(self):
+        self.build()
+        self.bennu("user", "add", "boris", "--core-node", CORE)
+        self.bennu("export")
+        boris = json.loads(self.git("show", "main:users/2.json", cwd=self.net))
+        files = {"users/2.json": json.dumps({**boris, "username": "anna", "core_nodes": ["9.9.9.9"]}),
+                 "users/3.json": json.dumps({"status": "active"})}
+        self.push_files(files, self.net)
+        done = self.bennu("import", "-o", "json")
+        told = ["user 2 (anna): core node 9.9.9.9 does not exist",
+                "user 2 (anna): username anna is also that of user 1 (anna)"]
+        self.assertEqual(sorted(done.json["broken_rules"])[:2], told)
+        self.assertIn("user 3: username is missing", done.json["broken_rules"])
+        for line in done.json["broken_rules"]:
+            self.assertIn("warning: " + line, done.err)
+        names = [user.get("username") for user in self.ask("user", "list")["items"]]
+        self.assertEqual(names, ["anna", "anna", None])
+        self.assert_one_line(self.bennu("user", "add", "anna", expect=1), "anna is taken by user 1")
+        # A change that breaks nothing more says nothing; a restore tells all of it.
+        self.push_files({"users/9.json": json.dumps({**boris, "username": "dora"})}, self.net)
+        self.assertEqual(self.ask("import")["broken_rules"], [])
+        self.assertLessEqual(set(told), set(self.ask("restore", self.net, data="other")["broken_rules"]))
+        self.bennu("user", "set", "2", "--username", "boris", "--core-node", CORE)
+        self.bennu("user", "set", "3", "--username", "carol")
+        self.assert_one_line(self.bennu("user", "add", "dora", expect=1), "dora is taken by user 9")
+
+    def test_a_plain_put_that_breaks_a_rule_is_told(self):
+        self.build()
+        self.bennu("user", "add", "boris", "--core-node", CORE)
+        changes = [
+            (("kv", "put", "/net/users/2/username", "anna"), "anna is also that of user 1"),
+            (("kv", "put", "/net/users/abc/username", "zed"), "user abc (zed): id is not in its stored"),
+            (("kv", "put", "/net/nodes/bad ip/role", "core"), "node bad ip: ip is not in its stored"),
+            (("kv", "del", "/net/users/1/username"), "user 1: username is missing"),
+            (("kv", "del", f"/net/nodes/{CORE}/", "--prefix", "--yes"),
+             f"user 2 (anna): core node {CORE} does not exist"),
+        ]
+        for arguments, words in changes:
+            self.assertIn(words, self.bennu(*arguments).err)
+        quiet = self.bennu("kv", "put", "/net/users/2/username", "boris")
+        self.assertEqual(quiet.err, f"bennu: warning: user 2 (boris): core node {CORE} does not exist\n")
+        self.assertEqual(self.bennu("kv", "put", "/elsewhere", "x").err, "")
+
     def test_a_plain_put_is_noticed(self):
         self.build()
         self.bennu("kv", "put", "/net/users/1/username", "boris")
@@ -133,6 +180,20 @@ class Inventory(harness.Case):
         refused = self.bennu("client-config", "--user", "anna", "phone", expect=1, data="sealed",
                              env=away)
         self.assert_one_line(refused, "is sealed here", "--identity")
+
+
+class Manual(harness.Case):
+    def test_the_blocks_can_be_pasted_in_order(self):
+        with open(os.path.join(ROOT, "docs", "operations", "inventory.md"), encoding="utf-8") as manual:
+            blocks = re.findall(r"```sh\n(.*?)```", manual.read(), re.DOTALL)
+        self.assertEqual(len(blocks), 4)
+        folder = os.path.dirname(harness.BENNU)
+        env = {**self.env, "PATH": folder + os.pathsep + os.environ["PATH"]}
+        env.pop("BENNU_ACTOR")
+        done = subprocess.run(["bash", "-e", "-c", "".join(blocks)], cwd=self.dir, env=env,
+                              capture_output=True, timeout=300, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("vless://", done.stdout)
 
 
 class ExampleNetwork(harness.Case):
