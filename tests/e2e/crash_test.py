@@ -272,6 +272,28 @@ class Crash(harness.Case):
         self.bennu("kv", "compact", self.ask("kv", "put", "/a", "1")["revision"])
         self.check_every_step("export")
 
+    def many_packs(self):
+        self.restored({"a": "1"})
+        for i in range(19):  # the next pack is one too many
+            self.bennu("kv", "put", f"/k{i}", str(i))
+            self.bennu("export", "--no-push", "--offline")
+        self.bennu("kv", "put", "/last", "x")
+
+    def test_export_that_merges_packs(self):
+        self.many_packs()
+        self.check_every_step("export")
+
+    def test_export_that_merges_packs_with_a_git_that_is_killed(self):
+        self.many_packs()
+        self.check_every_step("export", mode=power_switch.ONE_CHILD)
+
+    def test_export_of_documents(self):
+        self.random_trees = True
+        self.network()
+        self.bennu("user", "add", "boris", "--core-node", CORE, "--email", "boris@example.org")
+        self.bennu("device", "add", "--user", "boris", "--name", "phone", "--uuid", DEVICE)
+        self.check_every_step("export")
+
     # ---- with a plan, and by decision
 
     def test_apply_to_git(self):

@@ -4,7 +4,8 @@
 // Preloaded into the command (LD_PRELOAD) by power_switch.py. Steps are counted over all processes
 // and threads in one mapped file, which also says where to stop and keeps what each step was:
 // BENNU_POWER_SWITCH names it. What runs on "the other machine", the remote's side of a push or a
-// fetch, is not counted and goes on.
+// fetch, is not counted and goes on. What was written is there afterwards, synced or not: this is
+// about the order of steps.
 
 #include <dlfcn.h>
 #include <fcntl.h>
