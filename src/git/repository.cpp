@@ -17,16 +17,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What a killed process leaves: its and git's unfinished packs, and the locks of refs it was
-// moving. The caller holds the store's lock, so no other Bennu is at work here.
+// What a killed process leaves: its and git's unfinished files, and the locks of what it was
+// changing. The caller holds the store's lock, so no other Bennu is at work here.
 void sweep(const fs::path& path) {
   std::error_code ignored;
-  for (const fs::path& folder : {path / "objects" / "pack", path}) {
+  const fs::path objects = path / "objects";
+  for (const fs::path& folder :
+       {path, objects / "pack", objects / "info", objects / "info" / "commit-graphs"}) {
     for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end;
          it.increment(ignored)) {
       std::error_code failed;
       const std::string name = it->path().filename();
-      const bool of_git = name.starts_with("tmp_") || name.starts_with(".tmp-");
+      const bool of_git =
+          name.starts_with("tmp_") || name.starts_with(".tmp-") || name.ends_with(".lock");
       if (of_git || name.starts_with(kTemporaryPrefix)) fs::remove_all(it->path(), failed);
     }
   }
@@ -35,8 +38,6 @@ void sweep(const fs::path& path) {
     std::error_code failed;
     if (it->path().extension() == ".lock") fs::remove(it->path(), failed);
   }
-  for (const char* name : {"HEAD.lock", "packed-refs.lock", "config.lock"})
-    fs::remove(path / name, ignored);
 }
 
 Status configure(git_repository* repository, const fs::path& path) {

@@ -194,11 +194,17 @@ TEST(Repository, TheOwnerRemovesWhatAKilledProcessLeft) {
   ASSERT_TRUE(Repository::init_bare(path));
   for (const char* name : {"bennu_tmp_1", "tmp_pack_a1b2c3", "tmp_idx_a1b2c3"})
     write(path / "objects/pack" / name, "x");
-  write(path / "refs/heads/main.lock", "");
+  const auto graphs = path / "objects/info/commit-graphs";
+  std::filesystem::create_directories(graphs);
+  for (const char* name : {"commit-graph-chain.lock", "tmp_graph_a1b2c3"})
+    write(graphs / name, "x");
+  for (const char* name : {"refs/heads/main.lock", "HEAD.lock"}) write(path / name, "");
   ASSERT_TRUE(Repository::open(path, OpenMode::kReader));
   EXPECT_TRUE(std::filesystem::exists(path / "refs/heads/main.lock"));
   ASSERT_TRUE(Repository::open(path, OpenMode::kOwner));
   EXPECT_FALSE(std::filesystem::exists(path / "refs/heads/main.lock"));
+  EXPECT_FALSE(std::filesystem::exists(path / "HEAD.lock"));
+  EXPECT_TRUE(std::filesystem::is_empty(graphs));
   EXPECT_TRUE(std::filesystem::is_empty(path / "objects/pack"));
 }
 
