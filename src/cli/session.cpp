@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "base/bytes.hpp"
 #include "env/process.hpp"
 
 namespace bennu::cli {
@@ -33,15 +34,23 @@ Result<git::Repository> open_clone(const std::filesystem::path& path) {
 }  // namespace
 
 Result<kv::Actor> actor_of(const Context& context) {
-  if (!context.options.actor.empty())
-    return kv::parse_actor(context.options.actor).with_context("--actor");
-  kv::Actor actor{.name = git_config("user.name"), .email = git_config("user.email")};
-  if (actor.name.empty()) {
+  if (!context.options.actor.empty()) {
+    BENNU_ASSIGN(auto actor,
+                 kv::parse_actor(context.options.actor).with_context("--actor or BENNU_ACTOR"));
+    if (actor.email.find('@') != std::string::npos) return actor;
+    return make_error(Code::kInvalidArgument,
+                      fmt::format("--actor or BENNU_ACTOR: the actor \"{}\" has no e-mail address; "
+                                  "give it as `Name <mail>`",
+                                  printable(context.options.actor, 80)));
+  }
+  const std::string name = git_config("user.name");
+  if (name.empty()) {
     return make_error(
         Code::kInvalidArgument,
         "who makes this change? Give --actor \"Name <mail>\", set BENNU_ACTOR, or git's user.name");
   }
-  return actor;
+  return kv::parse_actor(fmt::format("{} <{}>", name, git_config("user.email")))
+      .with_context("git's user.name and user.email");
 }
 
 sync::Progress progress_of(const Context& context) {

@@ -46,6 +46,22 @@ Status keep_devices_served(Attempt& attempt, const Entity& user,
   return {};
 }
 
+// While a user was put away, a core node of theirs may have been, too. One that is only down
+// counts.
+Status check_cores_kept(Attempt& attempt, const Entity& user) {
+  const auto cores = parse_set(user.get("core_nodes")).value_or(std::vector<std::string>());
+  for (const std::string& ip : cores) {
+    BENNU_ASSIGN(const auto node, attempt.find(node_id(ip)));
+    if (node && node->get("role") == kRoleCore && !node->has_status(kArchived)) continue;
+    return broken(fmt::format("{}: core_nodes names {}, which is {}; set them first",
+                              describe(user), ip,
+                              !node                         ? "not there"
+                              : node->has_status(kArchived) ? "archived"
+                                                            : "no core node"));
+  }
+  return {};
+}
+
 }  // namespace
 
 bool changed(const Entity* before, const Entity& after, std::string_view field) {
@@ -93,6 +109,8 @@ Status apply_user_rules(Attempt& attempt, const Entity* before, Entity& after,
     }
     if (before != nullptr) BENNU_TRY(keep_devices_served(attempt, after, cores));
   }
+  if (before != nullptr && becomes_active(before, after))
+    BENNU_TRY(check_cores_kept(attempt, after));
   if (before != nullptr && changed(before, after, "status") && !after.has_status(kActive)) {
     BENNU_TRY(take_devices_off(attempt, after.id, also));
   }

@@ -145,6 +145,20 @@ TEST_F(Users, CoreNodesExistAreActiveAndAreCores) {
               FailsWith(reason::kRule, "user 1 (anna): core_nodes may only name active nodes"));
 }
 
+TEST_F(Users, ComesBackOnlyToCoreNodesThatAreLeft) {
+  add_node(kCore, "core");
+  add_node(kCore2, "core");
+  const EntityId user = add_user("anna", {{"core_nodes", kCore}});
+  ASSERT_TRUE(set_status(user, kArchived));
+  ASSERT_TRUE(set_status(node_id(kCore), kArchived));
+  EXPECT_THAT(set_status(user, kActive),
+              FailsWith(reason::kRule, "203.0.113.7, which is archived"));
+  ASSERT_TRUE(set(user, {{"core_nodes", kCore2}}));
+  ASSERT_TRUE(set_status(node_id(kCore2), kInactive));
+  EXPECT_TRUE(set_status(user, kActive));
+  EXPECT_THAT(violations(), testing::IsEmpty());
+}
+
 TEST_F(Users, OtherFieldsCanChangeWhileACoreIsDown) {
   const EntityId core = add_node(kCore, "core");
   const EntityId id = add_user("anna", {{"core_nodes", kCore}});

@@ -65,6 +65,26 @@ class Inventory(harness.Case):
         changed = self.git("diff", "--name-only", "main~1", "main", cwd=self.net).splitlines()
         self.assertEqual(len(changed), 2, changed)
 
+    def test_the_actor_is_found_and_checked(self):
+        self.env["BENNU_ACTOR"] = ""
+        with open(self.path(".gitconfig"), "w", encoding="utf-8") as config:
+            config.write("[user]\n\tname = Gita\n\temail = gita@example.org\n")
+        self.bennu("user", "add", "anna")
+        self.bennu("user", "add", "boris", env={"BENNU_ACTOR": "Eve <eve@example.org>"})
+        self.bennu("user", "add", "carol", "--actor", "Bob <bob@example.org>",
+                   env={"BENNU_ACTOR": "Eve <eve@example.org>"})
+        self.bennu("export")
+        log = self.git("log", "-3", "--format=%an <%ae>: %s", "main", cwd=self.net).splitlines()
+        self.assertEqual(log, ["Bob <bob@example.org>: user add carol",
+                               "Eve <eve@example.org>: user add boris",
+                               "Gita <gita@example.org>: user add anna"])
+        for actor in ("Eve", "Eve <>", "<eve@example.org>", "Eve <eve@example.org", "Eve <eve>", "a\nb"):
+            for given in ({"env": {"BENNU_ACTOR": actor}}, {}):
+                more = () if given else ("--actor", actor)
+                self.assert_one_line(self.bennu("user", "add", "dora", *more, expect=1, **given),
+                                     "--actor or BENNU_ACTOR", "mail")
+        self.assertEqual(len(self.ask("user", "list")["items"]), 3)
+
     def test_refusals_are_one_line_and_change_nothing(self):
         self.build()
         self.bennu("export")
