@@ -12,8 +12,10 @@
 #include "git/remote.hpp"
 #include "git/tree_walk.hpp"
 #include "sync/age_keys.hpp"
+#include "sync/put_check.hpp"
 #include "sync/raw_path.hpp"
 #include "sync/reasons.hpp"
+#include "sync/shown_key.hpp"
 #include "sync/state_tree.hpp"
 
 namespace bennu::sync {
@@ -163,7 +165,7 @@ Status check_key_files(const Link& link, const Sides& sides, const Plan& plan) {
 }
 
 // Refuses keys that exist with another value; leaves out those that are there as wanted.
-Status check_free(const Link& link, KeyValues& keys) {
+Status check_free(const Link& link, const Mapping& mapping, KeyValues& keys) {
   for (auto entry = keys.begin(); entry != keys.end();) {
     BENNU_ASSIGN(const auto found, link.store.range({.range = {.key = entry->first}}));
     if (found.kvs.empty()) {
@@ -175,8 +177,27 @@ Status check_free(const Link& link, KeyValues& keys) {
           Code::kAlreadyExists,
           fmt::format(
               "{} is there already with another value; import under another --prefix, or delete it",
-              printable(entry->first)));
+              shown_key(mapping, entry->first)));
     }
+  }
+  return {};
+}
+
+// Secrets that nobody here can seal would stop every export.
+Status check_sealable(const Mapping& mapping, const KeyValues& keys) {
+  for (const auto& [key, value] : keys) {
+    const PutNeeds needs = needs_of_put(mapping, key, *value);
+    if (needs == PutNeeds::kNothing) continue;
+    if (needs != PutNeeds::kRefused && !mapping.ring().empty()) continue;
+    return make_error(
+        Code::kFailedPrecondition,
+        fmt::format("{}: is secret under this prefix, and {}; nothing was imported",
+                    shown_key(mapping, key),
+                    needs == PutNeeds::kRefused
+                        ? "its name would show in Git; import under another --prefix"
+                        : "no data key is open here; name the identity with `--identity FILE`, or "
+                          "make a key ring with `bennu secret init`"),
+        reason::kNoKey);
   }
   return {};
 }
@@ -265,7 +286,9 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
                          return {};
                        }));
   report.keys = keys.size();
-  BENNU_TRY(check_free(link, keys));
+  BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, {}, link.identity));
+  BENNU_TRY(check_free(link, mapping, keys));
+  BENNU_TRY(check_sealable(mapping, keys));
   if (keys.empty()) return report;
   BENNU_TRY(pack->finish());  // large blobs are durable before a key names them
   BENNU_ASSIGN(auto staged, link.store.stage());

@@ -278,6 +278,18 @@ class KeyRing(harness.Case):
         self.assertTrue(self.ask("export")["changed"])
         self.assertEqual(self.left(), [])
 
+    def test_a_folder_that_would_be_secret_needs_the_key_ring(self):
+        other = self.seeded_remote({"x/y": "1", "devices/" + UUID + "/a/b": "2"}, name="other.git")
+        refused = self.bennu("import", other, "--prefix", "/public/", expect=1)
+        self.assert_one_line(refused, "is secret under this prefix", "nothing was imported")
+        self.assertNotIn(UUID[:8], refused.err)
+        refused = self.bennu("import", other, "--prefix", "/net/users/1/", expect=1)
+        self.assert_one_line(refused, "its name would show in Git")
+        self.assertNotIn(UUID[:8], refused.err)
+        self.bennu("secret", "init", "--offline", "off.txt")
+        self.bennu("import", other, "--prefix", "/public/")
+        self.assertTrue(self.ask("export")["changed"])
+
     def test_before_there_is_a_key_ring_no_secret_is_taken(self):
         refused = self.bennu("user", "add", "anna", "--email", "anna@example.org", expect=1)
         self.assert_one_line(refused, "/net/users/1/email: is secret", "`bennu secret init`")
