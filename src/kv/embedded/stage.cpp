@@ -40,7 +40,8 @@ Status Stage::spill() {
   ticket_ = context_.registry->open(conditional ? std::min(unchanged_since_, newest) : newest);
   if (context_.fail_point) context_.fail_point("stage.ticket");
   base_ = context_.published->get();
-  if (conditional && base_->compacted > unchanged_since_) return stage_conflict();
+  // The commit says so: a put is not where callers expect it.
+  unknown_since_ = conditional && base_->compacted > unchanged_since_;
   BENNU_ASSIGN(builder_, StageBuilder::create(*context_.database, *base_, ticket_->id));
   for (const auto& [key, value] : small_) {
     BENNU_TRY(builder_->add(key, value ? std::optional<std::string_view>(*value) : std::nullopt));
@@ -53,6 +54,7 @@ Result<Revision> Stage::commit(const std::vector<Compare>& compares, std::vector
   if (done_) return make_error(Code::kFailedPrecondition, "the staged transaction has ended");
   done_ = true;
   if (!builder_) return commit_small(compares, std::move(extra));
+  if (unknown_since_) return stage_conflict();
   TxnRequest request{.compares = compares, .success = std::move(extra), .failure = {}};
   BENNU_TRY(validate(request));
   BENNU_ASSIGN(const auto built, builder_->finish());

@@ -56,7 +56,8 @@ class Stage final : public StagedTxn {
                                               std::vector<Op> extra);
 
   StageContext context_;
-  Revision unchanged_since_;  // 0: whatever happened to the keys
+  Revision unchanged_since_;    // 0: whatever happened to the keys
+  bool unknown_since_ = false;  // what happened since then is compacted
   std::map<std::string, std::optional<std::string>, std::less<>> small_;
   std::size_t small_bytes_ = 0;
   std::optional<StageRegistry::Ticket> ticket_;
