@@ -1,10 +1,15 @@
 #include "cli/app.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
+#include <system_error>
 #include <thread>
 
 #include "base/bytes.hpp"
@@ -33,11 +38,13 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
       ->type_name("FILE");
   app.add_option("-o,--output", options.output, "How to print the answer: table or json")
       ->check(CLI::IsMember({"table", "json"}));
-  app.add_flag("-y,--yes", options.yes, "Do not ask before removing");
+  app.add_flag(
+      "-y,--yes", options.yes,
+      "Yes to what removes or replaces: without it such a command only says what it would do");
 }
 
-// SIGINT and SIGTERM are blocked everywhere and taken by one owned thread, which only requests a
-// stop.
+// SIGINT and SIGTERM are blocked everywhere and taken by one owned thread: the first requests a
+// stop, the second ends the process.
 class SignalGuard {
  public:
   SignalGuard() {
@@ -48,16 +55,27 @@ class SignalGuard {
     ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
     waiter_ = std::jthread([this] {
       int signal = 0;
-      ::sigwait(&set_, &signal);
-      if (signal != SIGUSR2) source_.request_stop();
+      for (bool asked = false; ::sigwait(&set_, &signal) == 0 && signal != SIGUSR2; asked = true) {
+        if (asked) end_at_once(signal);
+        source_.request_stop();
+      }
     });
   }
   SignalGuard(const SignalGuard&) = delete;
   SignalGuard& operator=(const SignalGuard&) = delete;
   ~SignalGuard() { ::pthread_kill(waiter_.native_handle(), SIGUSR2); }
   [[nodiscard]] std::stop_token token() const { return source_.get_token(); }
+  /// As the first signal: the command comes to its end.
+  void request_stop() { source_.request_stop(); }
 
  private:
+  // Whoever asks twice does not want to wait; what is half done is as after a crash.
+  void end_at_once(int signal) const {
+    (void)::signal(signal, SIG_DFL);
+    ::pthread_sigmask(SIG_UNBLOCK, &set_, nullptr);
+    ::kill(::getpid(), signal);
+  }
+
   sigset_t set_{};
   std::stop_source source_;
   std::jthread waiter_;
@@ -72,28 +90,60 @@ Status check_identity(const CLI::App& app, const GlobalOptions& options) {
   return make_error(Code::kNotFound, fmt::format("there is no identity file {}", options.identity));
 }
 
+// The text that says which of the words typed no command has.
+std::string explain(const CLI::App& app, const CLI::ParseError& error) {
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+    for (const std::string& word : app.remaining(true)) {
+      if (!word.starts_with('-')) return fmt::format("there is no command `{}`", printable(word));
+    }
+  }
+  return error.what();
+}
+
+// A file that opens in the place of stdout would get what we print: no descriptor may be missing.
+void fill_standard_files() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    // The wrong way round, so that using it fails as it would on a closed one. The lowest free
+    // descriptor is this one.
+    (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
+// The exit status, once it is known whether the answer reached anybody.
+int finish(const Output& out, int status) {
+  out.end_progress();
+  if (out.lost() == 0) return status;
+  if (out.lost() == EPIPE) return kExitPipe;  // `| head` has what it wanted
+  out.note(fmt::format("bennu: cannot write to standard output: {}",
+                       std::generic_category().message(out.lost())));
+  return kExitError;
+}
+
 int parse_and_run(CLI::App& app, Registry& registry, const GlobalOptions& options, int argc,
                   char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     const Output plain(options.output == "json" ? Format::kJson : Format::kText);
-    plain.error(
-        make_error(Code::kInvalidArgument, fmt::format("{}; see `bennu --help`", error.what())));
+    if (error.get_exit_code() == 0) {  // --help, --version
+      std::ostringstream text;
+      app.exit(error, text, text);
+      plain.raw(text.str());
+      return finish(plain, kExitDone);
+    }
+    plain.error(make_error(Code::kInvalidArgument,
+                           fmt::format("{}; see `bennu --help`", explain(app, error))));
     return kExitError;
   }
-  const Output out(options.output == "json" ? Format::kJson : Format::kText);
-  const SignalGuard signals;
+  Output out(options.output == "json" ? Format::kJson : Format::kText);
+  SignalGuard signals;
+  out.on_lost([&signals] { signals.request_stop(); });
   const Context context{.options = options, .out = out, .stop = signals.token()};
   const auto checked = check_identity(app, options);
   const auto status = checked ? registry.chosen()(context) : Result<int>(checked.error());
-  out.end_progress();
-  if (!status) {
-    out.error(status.error());
-    return kExitError;
-  }
-  return *status;
+  if (!status && out.lost() != EPIPE) out.error(status.error());
+  return finish(out, status ? *status : kExitError);
 }
 
 }  // namespace
@@ -113,6 +163,8 @@ CLI::App* Registry::group(const std::string& name, const std::string& help) {
 }
 
 int run(int argc, char** argv) {
+  fill_standard_files();
+  (void)::signal(SIGPIPE, SIG_IGN);  // a write says it
   CLI::App app{"Live key-value state with Git as its long memory", "bennu"};
   app.set_version_flag("--version", std::string("bennu ") + BENNU_VERSION);
   app.require_subcommand(1);
@@ -122,7 +174,10 @@ int run(int argc, char** argv) {
   Registry registry(app);
   add_store_commands(registry);
   add_kv_commands(registry);
+  add_restore_command(registry);
+  add_transfer_commands(registry);
   add_sync_commands(registry);
+  add_plan_commands(registry);
   add_history_commands(registry);
   add_secret_commands(registry);
   add_inventory_commands(registry);

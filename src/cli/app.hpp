@@ -3,9 +3,9 @@
 // Why    Each command file adds its verbs here and gets a ready Context; parsing, printing and
 //        status stay in one place.
 // Use    `return cli::run(argc, argv);` from main.
-// Errors Exit status 0: done or no difference; 2: there are differences; 1: an error, said in one
-//        line on stderr.
-// Threads One thread; SIGINT and SIGTERM request `Context::stop`.
+// Errors Exit status 0: done or no difference; 2: there are differences, or a remote does not have
+//        what was committed; 1: an error, said in one line on stderr.
+// Threads One thread; SIGINT and SIGTERM request `Context::stop`, a second one ends the process.
 // Source own design: ARCHITECTURE.md.
 
 #include <CLI/CLI.hpp>
@@ -23,6 +23,7 @@ namespace bennu::cli {
 inline constexpr int kExitDone = 0;
 inline constexpr int kExitError = 1;
 inline constexpr int kExitDifferent = 2;
+inline constexpr int kExitPipe = 141;  ///< nobody reads on: as if SIGPIPE had ended it
 
 struct GlobalOptions {
   std::filesystem::path data;
@@ -65,10 +66,12 @@ void add_store_commands(Registry& registry);  // init, version
 void add_kv_commands(Registry& registry);     // kv get|put|del|ls|compact|hash, and the two below
 void add_kv_watch_commands(Registry& registry, CLI::App& kv);  // kv watch|history
 void add_kv_txn_command(Registry& registry, CLI::App& kv);     // kv txn
-void add_sync_commands(
-    Registry& registry);  // restore, export, import, verify, plan, apply, drift, adopt
-void add_history_commands(Registry& registry);    // log, diff
-void add_secret_commands(Registry& registry);     // secret init|recipients|check
+void add_restore_command(Registry& registry);                  // restore
+void add_transfer_commands(Registry& registry);                // export, import, adopt
+void add_sync_commands(Registry& registry);                    // verify, drift
+void add_plan_commands(Registry& registry);                    // plan, apply
+void add_history_commands(Registry& registry);                 // log, diff
+void add_secret_commands(Registry& registry);                  // secret init|recipients|check
 void add_inventory_commands(Registry& registry);  // user, device, node, cell, link, client-config
 
 /// The whole program.

@@ -163,7 +163,10 @@ Result<std::vector<sync::PlannedChange>> compute_diff(const Context& context,
                               options.after, options.prefix);
   }
   BENNU_ASSIGN(auto session, WriteSession::open(context));
-  return sync::diff(session.link(), options.before, options.after, options.prefix);
+  auto changes = sync::diff(session.link(), options.before, options.after, options.prefix);
+  if (changes || changes.error().code != Code::kNotFound) return changes;
+  BENNU_ASSIGN(const auto refs, session.directory().repository().list_refs(""));
+  return refs.empty() ? nothing_exported() : std::move(changes);
 }
 
 Result<int> diff(const Context& context, const DiffOptions& options) {

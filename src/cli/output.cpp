@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
@@ -65,19 +66,22 @@ std::string Output::styled(Style style, std::string_view text) const {
 
 void Output::result(const nlohmann::json& document, std::string_view text) const {
   end_progress();
-  if (json()) {
-    write_all(stdout, to_text(document) + "\n");
-  } else {
-    write_all(stdout, text);
-    if (!text.empty() && text.back() != '\n') write_all(stdout, "\n");
-  }
-  std::fflush(stdout);
+  const bool lacks_newline = !text.empty() && text.back() != '\n';
+  print(json() ? to_text(document) + "\n" : std::string(text) + (lacks_newline ? "\n" : ""));
+}
+
+void Output::print(std::string_view bytes) const {
+  if (lost_ != 0) return;
+  errno = 0;
+  const bool whole = std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size();
+  if (whole && std::fflush(stdout) == 0) return;
+  lost_ = errno == 0 ? EIO : errno;
+  if (on_lost_) on_lost_();
 }
 
 void Output::raw(std::string_view bytes) const {
   end_progress();
-  write_all(stdout, bytes);
-  std::fflush(stdout);
+  print(bytes);
 }
 
 void Output::note(std::string_view line) const {

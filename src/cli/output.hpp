@@ -38,6 +38,10 @@ class Output {
   void result(const nlohmann::json& document, std::string_view text) const;
   /// Raw bytes to stdout as they are (a value); for commands whose text form is exactly that.
   void raw(std::string_view bytes) const;
+  /// Why stdout does not take what is printed (an errno), 0 while it does. Nothing more is written
+  /// then, and `stop` has been called once.
+  [[nodiscard]] int lost() const { return lost_; }
+  void on_lost(std::function<void()> stop) { on_lost_ = std::move(stop); }
   /// One line to stderr, for people.
   void note(std::string_view line) const;
   void warn(std::string_view line) const;
@@ -51,9 +55,13 @@ class Output {
   void end_progress() const;
 
  private:
+  void print(std::string_view bytes) const;
+
   Format format_;
   bool colours_;
   bool stderr_terminal_;
+  std::function<void()> on_lost_;
+  mutable int lost_ = 0;
   mutable std::mutex mutex_;
   mutable std::chrono::nanoseconds last_progress_{0};
   mutable bool progress_shown_ = false;

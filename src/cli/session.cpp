@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/bytes.hpp"
+#include "cli/address.hpp"
 #include "env/process.hpp"
 
 namespace bennu::cli {
@@ -59,22 +60,6 @@ sync::Progress progress_of(const Context& context) {
   };
 }
 
-std::pair<std::string, std::string> split_revision(const std::string& text) {
-  std::error_code ignored;
-  const auto at = text.rfind('@');
-  if (at == std::string::npos || at == 0 || std::filesystem::exists(text, ignored))
-    return {text, ""};
-  const std::string revision = text.substr(at + 1);
-  const std::string url = text.substr(0, at);
-  // An `@` before a host belongs to the address.
-  const auto scheme = url.find("://");
-  const bool is_host = revision.find(':') != std::string::npos;
-  const bool inside_authority =
-      scheme != std::string::npos && url.find('/', scheme + 3) == std::string::npos;
-  if (is_host || inside_authority || revision.empty()) return {text, ""};
-  return {url, revision};
-}
-
 Result<ReadSession> ReadSession::open(const Context& context) {
   ReadSession session;
   session.identity_ = context.options.identity;
@@ -116,8 +101,14 @@ Result<git::ObjectId> ReadSession::head() {
   if (!revision_.empty()) return repository().resolve_commit(revision_);
   BENNU_ASSIGN(const auto head, repository().find_ref("HEAD"));
   if (head) return *head;
+  if (directory_) return nothing_exported();
   return make_error(Code::kNotFound,
                     fmt::format("{} has no commit yet", repository().path().string()));
+}
+
+Error nothing_exported() {
+  return make_error(Code::kNotFound,
+                    "nothing was exported yet; `bennu export` makes the first commit");
 }
 
 WriteSession::WriteSession(const Context& context, std::unique_ptr<node::DataDir> directory)

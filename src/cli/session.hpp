@@ -58,8 +58,8 @@ class WriteSession {
   std::unique_ptr<node::DataDir> directory_;
 };
 
-/// `PLACE@REVISION` in two; an `@` that belongs to an address is told by what follows it.
-[[nodiscard]] std::pair<std::string, std::string> split_revision(const std::string& text);
+/// What a command says that needs a commit of a store that has none.
+[[nodiscard]] Error nothing_exported();
 /// The actor of a command, without opening anything.
 [[nodiscard]] Result<kv::Actor> actor_of(const Context& context);
 [[nodiscard]] sync::Progress progress_of(const Context& context);

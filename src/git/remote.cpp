@@ -206,6 +206,23 @@ Result<FetchResult> fetch(Repository& repository, std::string_view url,
   return result;
 }
 
+Result<ObjectId> find_fetched(const Repository& repository, std::string_view url,
+                              const FetchResult& fetched, std::string_view revision) {
+  std::string name(revision);
+  for (const std::string_view head : {"HEAD", "@"}) {
+    if (!name.starts_with(head)) continue;
+    const bool whole =
+        name.size() == head.size() || name[head.size()] == '~' || name[head.size()] == '^';
+    if (whole && fetched.default_branch) name.replace(0, head.size(), *fetched.default_branch);
+    break;
+  }
+  auto found = repository.resolve_commit(name);
+  if (found || found.error().code != Code::kNotFound) return found;
+  return make_error(Code::kNotFound,
+                    fmt::format("`{}` has no commit `{}`", shown_url(url), printable(revision)),
+                    reason::kNotFound);
+}
+
 Status push(Repository& repository, std::string_view url, std::string_view branch,
             const ObjectId& commit, const RemoteOptions& options) {
   const std::string context =

@@ -54,6 +54,11 @@ struct FetchResult {
 [[nodiscard]] Result<FetchResult> fetch(Repository& repository, std::string_view url,
                                         const RemoteOptions& options, std::string_view branch = "");
 
+/// The commit that a revision means in what was fetched: HEAD is that repository's own branch.
+/// Errors: kNotFound.
+[[nodiscard]] Result<ObjectId> find_fetched(const Repository& repository, std::string_view url,
+                                            const FetchResult& fetched, std::string_view revision);
+
 /// The branches and HEAD of a remote, without fetching.
 [[nodiscard]] Result<FetchResult> list_remote(std::string_view url, const RemoteOptions& options);
 

@@ -1,6 +1,7 @@
 #include "git/repository.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -83,6 +84,24 @@ Status make_bare(const fs::path& path, std::string_view branch) {
   return env::sync_folder(path.parent_path());
 }
 
+Error cannot_open(const fs::path& path) {
+  std::error_code ignored;
+  const bool is_one = fs::exists(path / ".git", ignored) || fs::exists(path / "HEAD", ignored);
+  struct stat info{};
+  if (is_one && ::stat(path.c_str(), &info) == 0 && info.st_uid != ::geteuid()) {
+    return make_error(Code::kPermissionDenied,
+                      fmt::format("`{0}` belongs to another account: run as that account, or trust "
+                                  "it with `git config --global --add safe.directory {0}`",
+                                  path.string()));
+  }
+  const std::string_view what = !fs::exists(path, ignored) ? "does not exist"
+                                : fs::is_directory(path, ignored)
+                                    ? "is not a Git repository"
+                                    : "is a file, not a repository; `git clone` it first";
+  return make_error(Code::kNotFound, fmt::format("`{}` {}", path.string(), what),
+                    reason::kNotARepository);
+}
+
 }  // namespace
 
 Repository::Repository(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -105,10 +124,7 @@ Result<Repository> Repository::open(const fs::path& path, OpenMode mode) {
   if (code == GIT_ENOTFOUND)
     code = git_repository_open_ext(&raw, (path / ".git").c_str(), flags, nullptr);
   if (code < 0) {
-    if (code == GIT_ENOTFOUND) {
-      return make_error(Code::kNotFound, fmt::format("`{}` is not a Git repository", path.string()),
-                        reason::kNotARepository);
-    }
+    if (code == GIT_ENOTFOUND || code == GIT_EOWNER) return cannot_open(path);
     return libgit2_error(code, fmt::format("cannot open the repository `{}`", path.string()));
   }
   auto impl = std::make_unique<Impl>();

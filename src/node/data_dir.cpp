@@ -148,7 +148,29 @@ Result<DataDir> DataDir::open(const fs::path& path) {
   return directory;
 }
 
+// What the parts themselves would only say of some file of theirs.
+Status check_parts(const fs::path& path) {
+  std::error_code error;
+  for (const char* name : {kStoreFolder, kRepositoryFolder}) {
+    const fs::path part = path / name;
+    if (!fs::is_directory(part, error)) {
+      return make_error(
+          Code::kDataLoss,
+          fmt::format("{0} is missing: put it back from a backup{1}, or `bennu restore` into a new "
+                      "folder",
+                      part.string(),
+                      name == kRepositoryFolder ? " or with `git clone --bare REMOTE " +
+                                                      part.string() + "`, the keys are whole"
+                                                : std::string()));
+    }
+    if (::access(part.c_str(), R_OK | W_OK | X_OK) != 0)
+      return env::file_error("write in", part, errno);
+  }
+  return {};
+}
+
 Status DataDir::open_parts(bool create) {
+  if (!create) BENNU_TRY(check_parts(path_));
   // The store's lock comes first: an owner of the repository may clean up after a killed process.
   BENNU_ASSIGN(store_, kv::open_embedded({.path = path_ / kStoreFolder,
                                           .create_if_missing = create,

@@ -247,6 +247,7 @@ Result<ImportReport> import_commits(const Link& link, const ImportOptions& optio
     BENNU_ASSIGN(const auto normalising,
                  export_state(link, {.push = options.push, .fetch = Fetch::kNo}));
     report.normalised = normalising.commit;
+    report.push_problem = normalising.push_problem;
   }
   return report;
 }
@@ -264,7 +265,7 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
   if (revision.empty())
     return make_error(Code::kNotFound, fmt::format("{} names no branch; give URL@BRANCH",
                                                    git::shown_url(options.url)));
-  BENNU_ASSIGN(report.commit, repository.resolve_commit(revision));
+  BENNU_ASSIGN(report.commit, git::find_fetched(repository, options.url, fetched, revision));
   Link source{
       .store = link.store, .repository = repository, .clock = link.clock, .random = link.random};
   BENNU_ASSIGN(report.tree, folder_tree(source, report.commit, options.path));

@@ -35,7 +35,8 @@ struct ImportReport {
   std::uint64_t puts = 0;
   std::uint64_t deletes = 0;
   std::optional<git::ObjectId>
-      normalised;  ///< the commit that brought documents into their canonical form
+      normalised;            ///< the commit that brought documents into their canonical form
+  std::string push_problem;  ///< why the remote does not have that commit
 };
 
 [[nodiscard]] Result<ImportReport> import_commits(const Link& link, const ImportOptions& options);

@@ -31,7 +31,8 @@ Result<git::ObjectId> fetch_commit(Link& link, const std::string& revision) {
   if (fetched.branches.contains(revision)) link.branch = revision;
   const auto head = fetched.branches.find(link.branch);
   if (!revision.empty()) {
-    BENNU_ASSIGN(const auto commit, link.repository.resolve_commit(revision));
+    BENNU_ASSIGN(const auto commit,
+                 git::find_fetched(link.repository, link.remote_url, fetched, revision));
     if (link.branch.empty()) link.branch = "main";
     return commit;
   }

@@ -216,7 +216,7 @@ class Guards(harness.Case):
         import os
         os.rename(remote, remote + ".away")
         self.bennu("kv", "put", "/b", "2")
-        exported = self.bennu("export", "-o", "json")
+        exported = self.bennu("export", "-o", "json", expect=2)
         self.assertTrue(exported.json["changed"])
         self.assertFalse(exported.json["pushed"])
         self.assertIn("not pushed", exported.err)
@@ -230,7 +230,12 @@ class Guards(harness.Case):
         self.git("commit", "-q", "--allow-empty", "-m", "x", cwd=clone)
         self.ask("restore", clone)
         self.bennu("kv", "put", "/b", "2")
-        exported = self.bennu("export", "-o", "json")
+        with open(self.path("data", "bennu.toml")) as file:
+            settings = file.read()
+        with open(self.path("data", "bennu.toml"), "w") as file:
+            file.write("".join(f'url = "{clone}"\n' if line.startswith("url =") else line
+                               for line in settings.splitlines(keepends=True)))
+        exported = self.bennu("export", "-o", "json", expect=2)
         self.assertFalse(exported.json["pushed"])
         self.assertIn("check", exported.json["push_problem"])
 

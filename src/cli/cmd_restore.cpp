@@ -1,0 +1,131 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/bytes.hpp"
+#include "cli/address.hpp"
+#include "cli/app.hpp"
+#include "cli/broken_rules.hpp"
+#include "cli/session.hpp"
+#include "inventory/inventory.hpp"
+#include "sync/restore.hpp"
+
+namespace bennu::cli {
+namespace {
+
+struct RestoreOptions {
+  std::string url;
+  std::string branch;
+  bool no_remote = false;
+};
+
+std::string restore_text(const Output& out, const sync::RestoreReport& report, double seconds) {
+  const bool good = report.verified != sync::Verified::kNo;
+  std::string text =
+      fmt::format("{} {} keys from {} files of commit {}\n", out.styled(Style::kGreen, "restored"),
+                  report.keys, report.files, report.commit.short_hex());
+  text += fmt::format(
+      "{} tree {} ({}), {:.2f} s\n",
+      out.styled(good ? Style::kGreen : Style::kRed, good ? "verified" : "NOT verified"),
+      report.tree.short_hex(), sync::verified_name(report.verified), seconds);
+  return text;
+}
+
+// Up to the step that makes the directory valid; `settings` become its own.
+Result<sync::RestoreReport> restore_into(const Context& context, node::DataDir& directory,
+                                         const RestoreOptions& options, const std::string& revision,
+                                         config::Settings& settings) {
+  sync::Link link = directory.link(context.options.identity, context.stop, progress_of(context));
+  BENNU_ASSIGN(auto report, sync::restore(link, revision));
+  if (report.verified == sync::Verified::kNo) {
+    return make_error(
+        Code::kDataLoss,
+        fmt::format(
+            "the restored store maps to tree {}, but commit {} has {}: the store is not used; "
+            "please report this with the repository",
+            report.tree.hex(), report.commit.short_hex(), report.commit_tree.hex()));
+  }
+  settings.branch = report.branch;
+  if (options.no_remote) settings.remote_url.clear();
+  if (!context.options.identity.empty())
+    settings.identity = std::filesystem::absolute(context.options.identity).string();
+  const std::string_view no_pushes = refuses_pushes(settings.remote_url, settings.branch);
+  if (!no_pushes.empty()) {
+    context.out.note(fmt::format(
+        "{}: {}; exports stay in {} until remote.url in its {} names a repository that does",
+        printable(settings.remote_url), no_pushes, directory.path().string(),
+        config::kSettingsFile));
+    settings.remote_url.clear();
+  }
+  inventory::Inventory inventory(directory.store(), env::system_clock(), env::system_random());
+  BENNU_TRY(inventory.ensure_derived());
+  BENNU_TRY(directory.commit(settings));
+  return report;
+}
+
+Result<int> restore(const Context& context, const RestoreOptions& options) {
+  const auto start = env::system_clock().monotonic();
+  const auto [url, revision] = split_revision(options.url);
+  config::Settings settings{.remote_url = stable_url(url), .branch = options.branch};
+  BENNU_ASSIGN(auto directory, node::DataDir::create(context.options.data, settings));
+  const auto restored = restore_into(context, directory, options, revision, settings);
+  if (!restored) {
+    node::DataDir::abandon(std::move(directory));
+    return restored.error();
+  }
+  const sync::RestoreReport& report = *restored;
+  const double seconds =
+      std::chrono::duration<double>(env::system_clock().monotonic() - start).count();
+  for (const std::string& path : report.normalised) {
+    context.out.note(fmt::format("{}: will be written in its canonical form by the next export",
+                                 printable(path)));
+  }
+  for (const std::string& path : report.plaintext) {
+    context.out.warn(
+        fmt::format("{}: holds a secret in clear, also in the repository's history: change it",
+                    printable(path)));
+  }
+  for (const std::string& path : report.no_key) {
+    context.out.warn(fmt::format(
+        "{} secret values stay sealed: {} is missing from this commit, and no identity opens them "
+        "without it; take it from an older commit, or restore that one",
+        report.sealed, path));
+  }
+  if (report.sealed > 0 && report.no_key.empty()) {
+    context.out.warn(fmt::format(
+        "{} secret values stay sealed: no identity file that opens them was found (--identity)",
+        report.sealed));
+  }
+  BENNU_ASSIGN(const auto broken, broken_rules(context, directory.store(), {}));
+  context.out.result({{"commit", report.commit.hex()},
+                      {"tree", report.tree.hex()},
+                      {"keys", report.keys},
+                      {"broken_rules", broken},
+                      {"files", report.files},
+                      {"sealed", report.sealed},
+                      {"branch", report.branch},
+                      {"verified", sync::verified_name(report.verified)},
+                      {"seconds", seconds}},
+                     restore_text(context.out, report, seconds));
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_restore_command(Registry& registry) {
+  auto restore_options = std::make_shared<RestoreOptions>();
+  auto* restore_cmd =
+      registry.add(registry.root(), "restore", "Raise a new store from a repository, with proof",
+                   "bennu restore ssh://git@host/net.git@main --data net",
+                   [restore_options](const Context& c) { return restore(c, *restore_options); });
+  restore_cmd
+      ->add_option("URL", restore_options->url,
+                   "Repository (anything git fetches, or a bundle), optionally @COMMIT")
+      ->required();
+  restore_cmd->add_option("--branch", restore_options->branch,
+                          "Branch to export to later (default: the repository's own)");
+  restore_cmd->add_flag("--no-remote", restore_options->no_remote,
+                        "Do not remember the URL as the remote");
+}
+
+}  // namespace bennu::cli

@@ -1,0 +1,143 @@
+"""What a script relies on: exit statuses, an answer that arrived, and messages that say what to do."""
+
+import os
+import signal
+import subprocess
+import time
+
+import harness
+
+
+class Answers(harness.Case):
+    def shell(self, script):
+        done = subprocess.run(["bash", "-c", script], cwd=self.dir, capture_output=True, text=True,
+                              env={**self.env, "BENNU": harness.BENNU, "BENNU_DATA": self.path("data")}, timeout=60)
+        return harness.Answer(done.returncode, done.stdout, done.stderr)
+
+    def test_an_answer_that_nobody_gets_is_a_failure(self):
+        self.bennu("init", "--schema", "none")
+        self.bennu("kv", "put", "/bin", "x")
+        for script in ("$BENNU kv ls > /dev/full", "$BENNU kv ls -o json > /dev/full", "$BENNU kv get /bin >&-",
+                       "$BENNU --help > /dev/full"):
+            answer = self.shell(script)
+            self.assertEqual(answer.status, 1, script)
+            self.assert_one_line(answer, "standard output")
+        self.assertEqual(self.bennu("kv", "get", "/bin").out, "x")
+
+    def test_a_reader_that_has_enough_is_none(self):
+        self.bennu("init", "--schema", "none")
+        self.bennu("kv", "put", "/large", "--file", "-", stdin=b"x" * 1_000_000)
+        answer = self.shell("$BENNU kv get /large | head -c 1; exit ${PIPESTATUS[0]}")
+        self.assertEqual((answer.status, answer.out, answer.err), (141, "x", ""))
+
+    def test_a_commit_that_the_remote_did_not_get_is_not_success(self):
+        remote = self.remote()
+        self.bennu("init", "--schema", "none", "--remote", remote)
+        self.bennu("kv", "put", "/a", "1")
+        os.rename(remote, remote + ".away")
+        answer = self.bennu("export", expect=2)
+        self.assertIn("not pushed", answer.err)
+        self.bennu("kv", "put", "/a", "2")
+        self.bennu("export", "--no-push", "--offline")
+        self.assertIn("last fetched", self.bennu("drift", expect=0).err)
+        os.rename(remote + ".away", remote)
+        self.assertTrue(self.ask("export")["pushed"])
+
+    def test_a_plan_file_that_was_changed_is_refused(self):
+        self.bennu("init", "--schema", "none")
+        self.bennu("kv", "put", "/q", "1")
+        self.bennu("plan", "--out", self.path("plan"), expect=2)
+        with open(self.path("plan")) as file:
+            text = file.read()
+        with open(self.path("edited"), "w") as file:
+            file.write(text.replace("/q", "/r"))
+        self.assert_one_line(self.bennu("apply", self.path("edited"), expect=1), "was changed")
+        for bad in ("{}", "[]", '{"version": 1', '{"version": 1, "hash": 3, "direction": "kv"}'):
+            with open(self.path("bad"), "w") as file:
+                file.write(bad)
+            self.assert_one_line(self.bennu("apply", self.path("bad"), expect=1), "no plan")
+        self.bennu("apply", self.path("plan"))
+        self.assertFalse(self.ask("export")["changed"])
+
+    def test_a_plan_without_a_change_says_that_nothing_was_done(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.ask("restore", remote)
+        for side in ("git", "kv"):
+            self.bennu("plan", "--from", side, "--out", self.path("plan"))
+            self.assertIn("nothing to apply", self.bennu("apply", self.path("plan")).out)
+
+    def test_an_unknown_command_is_named(self):
+        for words in (("nosuch",), ("kv", "nosuch"), ("nosuch", "-o", "json")):
+            self.assert_one_line(self.bennu(*words, expect=1), "`nosuch`", "--help")
+
+    def test_a_bundle_or_a_clone_is_no_place_to_push_to(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.git("bundle", "create", self.path("net.bundle"), "main", cwd=remote)
+        self.git("clone", "-q", remote, self.path("clone"))
+        for place in ("net.bundle", "clone"):
+            restored = self.bennu("restore", self.path(place), data=f"of-{place}")
+            self.assertIn("remote.url", restored.err)
+            self.bennu("kv", "put", "/b", "2", data=f"of-{place}")
+            exported = self.bennu("export", data=f"of-{place}")
+            self.assertEqual(exported.err, "")
+
+    def test_head_of_a_remote_is_its_own_branch(self):
+        remote = self.seeded_remote({"a": "1"}, branch="trunk")
+        self.push_files({"a": "2"}, remote, branch="trunk")
+        for revision, value in (("HEAD", "2"), ("HEAD~1", "1")):
+            data = f"data{revision}"
+            self.assertEqual(self.ask("restore", f"{remote}@{revision}", data=data)["branch"], "trunk")
+            self.assertEqual(self.bennu("kv", "get", "/a", data=data).out, value)
+        self.assert_one_line(self.bennu("restore", f"{remote}@HEAD~7", expect=1), "remote.git`", "`HEAD~7`")
+
+    def test_history_of_a_store_that_was_never_exported(self):
+        self.bennu("init", "--schema", "none")
+        for command in (("log",), ("diff", "HEAD", "live")):
+            self.assert_one_line(self.bennu(*command, expect=1), "nothing was exported yet")
+
+    def test_what_cannot_be_opened_says_what_to_do(self):
+        self.bennu("init", "--schema", "none")
+        with open(self.path("net.bundle"), "w") as file:
+            file.write("x")
+        for place, words in (("nowhere", "does not exist"), ("net.bundle", "git clone")):
+            refused = self.bennu("--repo", self.path(place), "kv", "ls", data=None, expect=1)
+            self.assert_one_line(refused, place, words)
+        os.rename(self.path("data", "repo.git"), self.path("away"))
+        self.assert_one_line(self.bennu("kv", "ls", expect=1), "repo.git is missing", "git clone --bare")
+
+    def test_another_accounts_folder_is_named(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can give a folder to another account")
+        self.bennu("init", "--schema", "none")
+        self.git("clone", "-q", self.seeded_remote({"a": "1"}), self.path("clone"))
+        os.chmod(self.dir, 0o755)
+        os.chmod(self.path("data"), 0o755)
+        for args, words in ((["kv", "ls", "--data", self.path("data")], "account"),
+                            (["--repo", self.path("clone"), "kv", "ls"], "safe.directory")):
+            done = subprocess.run([harness.BENNU, *args], capture_output=True, text=True, cwd="/", user=65534,
+                                  group=65534, env={**self.env, "HOME": "/"})
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assert_one_line(harness.Answer(done.returncode, done.stdout, done.stderr), words)
+
+    def test_a_second_signal_ends_at_once(self):
+        self.bennu("init", "--schema", "none", "--remote", "ssh://nowhere.invalid/x")
+        self.bennu("kv", "put", "/a", "1")
+        os.mkdir(self.path("bin"))
+        with open(self.path("bin", "git"), "w") as file:
+            file.write("#!/bin/sh\ntrap '' TERM INT\n: > ready\nwhile [ ! -e done ]; do sleep 0.1; done\n")
+        os.chmod(self.path("bin", "git"), 0o755)
+        self.env["PATH"] = self.path("bin") + ":" + self.env["PATH"]
+        process = self.start("export")
+        self.addCleanup(lambda: open(self.path("done"), "w").close())
+        while not os.path.exists(self.path("ready")):
+            self.assertIsNone(process.poll())
+            time.sleep(0.01)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process.send_signal(number)
+        self.assertIn(process.wait(timeout=60), (-signal.SIGINT, -signal.SIGTERM))
+        process.stdout.close()
+        process.stderr.close()
+
+
+if __name__ == "__main__":
+    harness.main()
