@@ -68,6 +68,7 @@ Status take_git(const Link& link, const Sides& sides, const AdoptOptions& option
   std::vector<std::string> gone;
   const std::string unique_prefix = std::string(kLocalPrefix) + "unique/";
   BENNU_TRY(link.store.scan(kv::all_keys(), plan.revision, [&](kv::KeyValue& kv) -> Status {
+    BENNU_TRY(go_on(link));
     const auto same = wanted.find(kv.key);
     if (same != wanted.end()) {
       if (same->second == kv.value && kv.lease.value == 0) wanted.erase(same);
@@ -89,7 +90,10 @@ Status take_git(const Link& link, const Sides& sides, const AdoptOptions& option
         reason::kDeleteBudget);
   }
   BENNU_ASSIGN(auto staged, link.store.stage());
-  for (const auto& [key, value] : wanted) BENNU_TRY(staged->put(key, value));
+  for (const auto& [key, value] : wanted) {
+    BENNU_TRY(go_on(link));
+    BENNU_TRY(staged->put(key, value));
+  }
   for (const std::string& key : gone) BENNU_TRY(staged->erase(key));
   git::HashSink sink(&link.repository);
   Base base{.commit = sides.git_head};

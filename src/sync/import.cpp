@@ -56,8 +56,7 @@ Result<Revision> apply_staged(const Link& link, const Sides& sides, const KeyVal
   BENNU_ASSIGN(auto staged, link.store.stage());
   std::uint64_t done = 0;
   for (const auto& [key, value] : all) {
-    if (link.stop.stop_requested())
-      return make_error(Code::kCancelled, "interrupted; nothing was changed");
+    BENNU_TRY(go_on(link));
     if (value) {
       BENNU_TRY(staged->put(key, *value));
     } else {
@@ -167,6 +166,7 @@ Status check_key_files(const Link& link, const Sides& sides, const Plan& plan) {
 // Refuses keys that exist with another value; leaves out those that are there as wanted.
 Status check_free(const Link& link, const Mapping& mapping, KeyValues& keys) {
   for (auto entry = keys.begin(); entry != keys.end();) {
+    BENNU_TRY(go_on(link));
     BENNU_ASSIGN(const auto found, link.store.range({.range = {.key = entry->first}}));
     if (found.kvs.empty()) {
       ++entry;
@@ -293,7 +293,10 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
   if (keys.empty()) return report;
   BENNU_TRY(pack->finish());  // large blobs are durable before a key names them
   BENNU_ASSIGN(auto staged, link.store.stage());
-  for (const auto& [key, value] : keys) BENNU_TRY(staged->put(key, *value));
+  for (const auto& [key, value] : keys) {
+    BENNU_TRY(go_on(link));
+    BENNU_TRY(staged->put(key, *value));
+  }
   BENNU_TRY(staged->erase(kDerivedCompleteKey));
   BENNU_ASSIGN(report.revision, staged->commit({}, options.audit));
   return report;

@@ -47,4 +47,10 @@ struct Link {
   Progress progress = [](std::string_view, std::uint64_t, std::uint64_t) {};
 };
 
+/// For loops over many keys that have written nothing yet: kCancelled once a stop was asked for.
+[[nodiscard]] inline Status go_on(const Link& link) {
+  if (!link.stop.stop_requested()) return {};
+  return make_error(Code::kCancelled, "interrupted; nothing was changed");
+}
+
 }  // namespace bennu::sync

@@ -50,6 +50,7 @@ Result<UnsealReport> unseal(const Link& link) {
   KeyValues before;
   KeyValues after;
   BENNU_TRY(each_file(link, open, state.revision, [&](const TreeFile& file) -> Status {
+    BENNU_TRY(go_on(link));
     if (!may_be_sealed(open, file) || !file.id.empty()) return {};
     BENNU_TRY(read_file(locked, file, before));
     return read_file(open, file, after);
@@ -57,6 +58,7 @@ Result<UnsealReport> unseal(const Link& link) {
   BENNU_ASSIGN(auto staged, link.store.stage());
   UnsealReport report;
   for (const auto& [key, value] : before) {
+    BENNU_TRY(go_on(link));
     BENNU_ASSIGN(
         const auto there,
         link.store.range({.range = {.key = key}, .revision = state.revision, .count_only = true}));
@@ -65,6 +67,7 @@ Result<UnsealReport> unseal(const Link& link) {
     ++report.deletes;
   }
   for (const auto& [key, value] : after) {
+    BENNU_TRY(go_on(link));
     BENNU_ASSIGN(const auto now,
                  link.store.range({.range = {.key = key}, .revision = state.revision}));
     if (!now.kvs.empty() && now.kvs[0].value == value) continue;

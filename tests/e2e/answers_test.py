@@ -1,6 +1,7 @@
 """What a script relies on: exit statuses, an answer that arrived, and messages that say what to do."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -118,6 +119,23 @@ class Answers(harness.Case):
                                   group=65534, env={**self.env, "HOME": "/"})
             self.assertEqual(done.returncode, 1, done.stdout)
             self.assert_one_line(harness.Answer(done.returncode, done.stdout, done.stderr), words)
+
+    def test_recovery_quotes_what_is_said(self):
+        root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+        with open(os.path.join(root, "docs", "operations", "recovery.md")) as file:
+            rows = file.read().split("## When it refuses")[1].splitlines()
+        sources = ""
+        for name in sorted(os.listdir(os.path.join(root, "src", "sync"))):
+            if name.endswith(".cpp"):
+                with open(os.path.join(root, "src", "sync", name)) as file:
+                    sources += file.read()
+        sources = re.sub(r'"\s*"', "", sources)  # a literal in pieces
+        quoted = [row.split("|")[1].strip() for row in rows if row.startswith("| ")][1:]
+        quoted = [text for text in quoted if not text.startswith("---")]
+        self.assertGreater(len(quoted), 3)
+        for text in quoted:
+            said = text.replace(" (status 2)", "").replace("the branch", "branch {}")
+            self.assertTrue(said in sources, said)
 
     def test_a_second_signal_ends_at_once(self):
         self.bennu("init", "--schema", "none", "--remote", "ssh://nowhere.invalid/x")
