@@ -242,6 +242,7 @@ Result<ImportReport> import_commits(const Link& link, const ImportOptions& optio
                                     : apply_plain(link, sides, plan, all, base));
   report.puts = plan.puts;
   report.deletes = plan.deletes;
+  report.plaintext = plan.plaintext;
   BENNU_TRY(follow_head(link, sides));
   if (base.tree != sides.git_tree || !plan.kept.empty()) {
     BENNU_ASSIGN(const auto normalising,

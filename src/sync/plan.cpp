@@ -187,6 +187,7 @@ Result<Plan> plan_to_kv(const Link& link, const Sides& sides) {
     plan.changes.push_back({.key = key, .before = std::move(now), .after = std::move(after)});
   }
   plan.normalised = std::move(changed.normalised);
+  plan.plaintext = std::move(changed.plaintext);
   BENNU_TRY(finish_plan(link, mapping, plan));
   return plan;
 }

@@ -44,7 +44,8 @@ struct Plan {
   /// Operational keys that Git changed and KV keeps: they go back to Git with the next export.
   std::vector<std::pair<std::string, std::string>> kept;
   std::vector<std::string>
-      normalised;  ///< documents that will be brought into their canonical form
+      normalised;                      ///< documents that will be brought into their canonical form
+  std::vector<std::string> plaintext;  ///< those of them with a secret in clear
   bool over_budget = false;
   int steps = 0;
   std::string hash;  ///< SHA-256, hex, of direction, base, sides and changes

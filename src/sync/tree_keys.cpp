@@ -21,12 +21,11 @@ Result<bool> has_siblings(const git::Repository& repository, const git::ObjectId
   return entries.size() > 1;
 }
 
-// The keys that one entry of a tree stands for; none for no entry. False in `exact` if an export
-// would write it otherwise.
-Status add_entry(const git::Repository& repository, const Mapping& mapping,
-                 const git::ObjectId& tree, std::string_view path, const git::TreeEntry* entry,
-                 KeyValues& keys, bool& exact) {
-  if (entry == nullptr) return {};
+// The keys that one entry of a tree stands for; none for no entry.
+Result<ParseStats> add_entry(const git::Repository& repository, const Mapping& mapping,
+                             const git::ObjectId& tree, std::string_view path,
+                             const git::TreeEntry* entry, KeyValues& keys) {
+  if (entry == nullptr) return ParseStats();
   TreeParser parser(mapping, [&](std::string_view key, std::string_view value) -> Status {
     keys.insert_or_assign(std::string(key), std::string(value));
     return {};
@@ -45,9 +44,7 @@ Status add_entry(const git::Repository& repository, const Mapping& mapping,
   TreeFile file = tree_file(mapping, visit, id_hex);
   BENNU_ASSIGN(file.has_siblings, has_siblings(repository, tree, path));
   BENNU_TRY(parser.add(file));
-  BENNU_ASSIGN(const auto stats, parser.finish());
-  exact = stats.exact();
-  return {};
+  return parser.finish();
 }
 
 // The `%v` beside a file that came or went, and those of the folders that came or went with it.
@@ -71,12 +68,11 @@ Status diff_keys(const git::Repository& repository, const std::stop_token& stop,
                  const git::ObjectId& before, const git::ObjectId& after, ChangedKeys& changed) {
   const auto take = [&](std::string_view path, const git::TreeEntry* old_entry,
                         const git::TreeEntry* new_entry) -> Status {
-    bool exact = true;
-    BENNU_TRY(
-        add_entry(repository, before_mapping, before, path, old_entry, changed.before, exact));
-    exact = true;
-    BENNU_TRY(add_entry(repository, after_mapping, after, path, new_entry, changed.after, exact));
-    if (!exact) changed.normalised.emplace_back(path);
+    BENNU_TRY(add_entry(repository, before_mapping, before, path, old_entry, changed.before));
+    BENNU_ASSIGN(const auto stats,
+                 add_entry(repository, after_mapping, after, path, new_entry, changed.after));
+    if (!stats.exact()) changed.normalised.emplace_back(path);
+    if (stats.plaintext_count > 0) changed.plaintext.emplace_back(path);
     return {};
   };
   std::set<std::string, std::less<>>

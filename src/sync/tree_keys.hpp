@@ -27,6 +27,7 @@ struct ChangedKeys {
   KeyValues after;
   std::vector<std::string>
       normalised;  ///< files of the after side that an export would write differently
+  std::vector<std::string> plaintext;  ///< those of them with a secret in clear
 };
 
 [[nodiscard]] Status diff_keys(const git::Repository& repository, const std::stop_token& stop,

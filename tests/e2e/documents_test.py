@@ -215,6 +215,16 @@ class Network(harness.Case):
         self.assertRegex(hashed, r"kv put /net/users/1/devices/[0-9a-f]{32}/name")
 
 
+    def test_a_secret_that_was_committed_in_clear_is_named_and_sealed(self):
+        document = json.loads(self.git("show", "main:users/1.json", cwd=self.net))
+        clear = json.dumps({**document, "email": "clear@example.org"})
+        self.push_files({"users/1.json": clear}, self.net)
+        told = self.bennu("import").err
+        self.assertIn("users/1.json: holds a secret in clear", told)
+        self.assertNotIn("clear@example.org", told)
+        self.assertNotIn("clear@", self.git("show", "main:users/1.json", cwd=self.net))
+        self.assertEqual(self.ask("user", "show", "anna")["email"], "clear@example.org")
+
     def test_a_commit_without_the_data_key_is_not_taken(self):
         head = self.git("rev-parse", "main", cwd=self.net)
         self.push_files({"a.txt": "x"}, self.net, remove=[".bennu/keys/1.age"])
