@@ -20,15 +20,14 @@ struct RestoreOptions {
 };
 
 std::string restore_text(const Output& out, const sync::RestoreReport& report, double seconds) {
-  const bool good = report.verified != sync::Verified::kNo;
   std::string text =
       fmt::format("{} {} keys from {} files of commit {}\n", out.styled(Style::kGreen, "restored"),
                   report.keys, report.files, report.commit.short_hex());
-  text += fmt::format(
-      "{} tree {} ({}), {:.2f} s\n",
-      out.styled(good ? Style::kGreen : Style::kRed, good ? "verified" : "NOT verified"),
-      report.tree.short_hex(), sync::verified_name(report.verified), seconds);
-  return text;
+  if (report.verified == sync::Verified::kNo) {
+    return text + fmt::format("{}, {:.2f} s\n", out.styled(Style::kRed, "NOT verified"), seconds);
+  }
+  return text + fmt::format("{} tree {} ({}), {:.2f} s\n", out.styled(Style::kGreen, "verified"),
+                            report.tree.short_hex(), sync::verified_name(report.verified), seconds);
 }
 
 // Up to the step that makes the directory valid; `settings` become its own.
@@ -37,7 +36,7 @@ Result<sync::RestoreReport> restore_into(const Context& context, node::DataDir& 
                                          config::Settings& settings) {
   sync::Link link = directory.link(context.options.identity, context.stop, progress_of(context));
   BENNU_ASSIGN(auto report, sync::restore(link, revision));
-  if (report.verified == sync::Verified::kNo) {
+  if (report.verified == sync::Verified::kNo && report.no_proof.empty()) {
     return make_error(
         Code::kDataLoss,
         fmt::format(
@@ -96,18 +95,25 @@ Result<int> restore(const Context& context, const RestoreOptions& options) {
         "{} secret values stay sealed: no identity file that opens them was found (--identity)",
         report.sealed));
   }
+  if (!report.no_proof.empty()) {
+    context.out.warn(
+        fmt::format("not proved: {}; until then nothing can be exported, and the next export seals "
+                    "what is in clear",
+                    report.no_proof));
+  }
   BENNU_ASSIGN(const auto broken, broken_rules(context, directory.store(), {}));
-  context.out.result({{"commit", report.commit.hex()},
-                      {"tree", report.tree.hex()},
-                      {"keys", report.keys},
-                      {"broken_rules", broken},
-                      {"files", report.files},
-                      {"sealed", report.sealed},
-                      {"branch", report.branch},
-                      {"verified", sync::verified_name(report.verified)},
-                      {"seconds", seconds}},
-                     restore_text(context.out, report, seconds));
-  return kExitDone;
+  context.out.result(
+      {{"commit", report.commit.hex()},
+       {"tree", report.no_proof.empty() ? nlohmann::json(report.tree.hex()) : nlohmann::json()},
+       {"keys", report.keys},
+       {"broken_rules", broken},
+       {"files", report.files},
+       {"sealed", report.sealed},
+       {"branch", report.branch},
+       {"verified", sync::verified_name(report.verified)},
+       {"seconds", seconds}},
+      restore_text(context.out, report, seconds));
+  return report.no_proof.empty() ? kExitDone : kExitDifferent;
 }
 
 }  // namespace

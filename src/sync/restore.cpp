@@ -4,6 +4,7 @@
 
 #include "git/remote.hpp"
 #include "sync/base_record.hpp"
+#include "sync/reasons.hpp"
 #include "sync/state_tree.hpp"
 
 namespace bennu::sync {
@@ -72,6 +73,26 @@ Result<Verified> compare(const Link& link, const Mapping& mapping, const Restore
   return canonical == report.tree ? Verified::kNormalised : Verified::kNo;
 }
 
+// Fills in what the proof says, and moves the base to what the state maps to.
+Status prove(const Link& link, const Mapping& mapping, Revision at, RestoreReport& report) {
+  const auto proof = prove_state(link, mapping, at);
+  Base base{.commit = report.commit, .revision = at};
+  if (proof) {
+    report.tree = proof->tree;
+    report.keys = proof->stats.keys;
+    BENNU_ASSIGN(report.verified, compare(link, mapping, report));
+    if (report.tree == report.commit_tree) return {};
+    base.tree = report.tree;  // the next export brings the documents into their canonical form
+  } else {
+    if (proof.error().reason != reason::kNoKey || report.plaintext.empty()) return proof.error();
+    report.no_proof = proof.error().message;
+    base.tree = report.commit_tree;
+    base.revision = kNeverEqual;
+  }
+  BENNU_TRY(link.store.txn({.success = {base_put(base)}}));
+  return {};
+}
+
 }  // namespace
 
 std::string_view verified_name(Verified verified) {
@@ -99,21 +120,13 @@ Result<RestoreReport> restore(Link& link, const std::string& revision) {
   BENNU_ASSIGN(auto stats, load(link, mapping, commit.tree,
                                 {.commit = report.commit, .tree = commit.tree}, at));
   report.files = stats.files;
+  report.keys = stats.keys;
   report.sealed = stats.sealed;
   BENNU_ASSIGN(report.no_key, missing_key_files(link.repository, commit.tree, stats.epochs));
   report.normalised = std::move(stats.examples);
   report.plaintext = std::move(stats.plaintext);
 
-  BENNU_ASSIGN(const auto proof, prove_state(link, mapping, at));
-  report.tree = proof.tree;
-  report.keys = proof.stats.keys;
-  BENNU_ASSIGN(report.verified, compare(link, mapping, report));
-  if (report.tree != report.commit_tree) {
-    // The base's tree is what the state maps to; the next export brings the documents into their
-    // canonical form.
-    BENNU_TRY(link.store.txn(
-        {.success = {base_put({.commit = report.commit, .tree = report.tree, .revision = at})}}));
-  }
+  BENNU_TRY(prove(link, mapping, at, report));
   const std::string ref = "refs/heads/" + link.branch;
   BENNU_ASSIGN(const auto current, link.repository.find_ref(ref));
   BENNU_TRY(link.repository.update_ref(ref, report.commit, current));

@@ -7,7 +7,8 @@
 // Units  `seconds` is the caller's to measure.
 // Errors kFailedPrecondition: the store is not empty; those of git::fetch (kNotFound, kUnavailable,
 //        kDataLoss), of resolve_commit, of parsing the tree; kCancelled. The store is unusable
-//        then; the caller removes it.
+//        then; the caller removes it. No error: secrets in clear and no key to seal them with. Then
+//        no tree can be built: the store is whole but unproved, until a key ring is there.
 // Threads One thread; uses all cores inside.
 // Source decisions 2, 4 and 10 of ARCHITECTURE.md; docs/operations/recovery.md.
 
@@ -24,7 +25,7 @@ namespace bennu::sync {
 enum class Verified : std::uint8_t {
   kExact,       ///< the rebuilt tree is the commit's tree
   kNormalised,  ///< it is canonical(parse(commit's tree)): documents were formatted otherwise
-  kNo,
+  kNo,          ///< it is another, or could not be built: `no_proof` says why
 };
 [[nodiscard]] std::string_view verified_name(Verified verified);
 
@@ -38,6 +39,7 @@ struct RestoreReport {
   std::vector<std::string> no_key;      ///< of these key files, which the commit does not have
   std::vector<std::string> normalised;  ///< the first few such documents
   std::vector<std::string> plaintext;   ///< secrets that were found in clear in Git
+  std::string no_proof;  ///< set where secrets in clear have no key to seal them with
   std::string branch;
   Verified verified = Verified::kNo;
 };

@@ -300,6 +300,24 @@ class KeyRing(harness.Case):
         self.bennu("import", other, "--prefix", "/public/")
         self.assertTrue(self.ask("export")["changed"])
 
+    def test_a_repository_written_by_hand_is_restored_and_sealed_later(self):
+        self.bennu("init", data="other")
+        schema = self.bennu("kv", "get", "/_bennu/tree/file/.bennu/schema.json", data="other").out
+        net = self.seeded_remote({".bennu/schema.json": schema,
+                                  "users/1.json": '{"username": "anna", "email": "anna@example.org"}\n'})
+        restored = self.bennu("restore", net, "-o", "json", data="hand", expect=2)
+        self.assertEqual((restored.json["verified"], restored.json["tree"]), ("no", None))
+        self.assertIn("users/1.json: holds a secret in clear", restored.err)
+        self.assertIn("bennu secret init", restored.err)
+        self.assertEqual(self.ask("user", "show", "anna", data="hand")["email"], "anna@example.org")
+        self.assert_one_line(self.bennu("export", data="hand", expect=1), "/net/users/1/email")
+        self.bennu("secret", "init", data="hand")
+        exported = self.ask("export", data="hand")
+        self.assertTrue(self.ask("verify", data="hand")["in_sync"])
+        self.assertNotIn("anna@example.org", self.git("show", "main:users/1.json", cwd=net))
+        self.assertEqual(exported["tree"], self.tree(net))
+        self.assertIsNone(self.ask("export", data="hand")["commit"])
+
     def test_before_there_is_a_key_ring_no_secret_is_taken(self):
         refused = self.bennu("user", "add", "anna", "--email", "anna@example.org", expect=1)
         self.assert_one_line(refused, "/net/users/1/email: is secret", "`bennu secret init`")
