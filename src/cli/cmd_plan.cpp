@@ -106,10 +106,11 @@ Result<json> read_plan(const std::string& file) {
   return known ? Result<json>(std::move(document)) : Result<json>(no_plan());
 }
 
-// Whether what somebody read in the file is what would be done. Revisions go on without a change.
+// Whether what somebody read in the file is what would be done. Revisions go on without a change,
+// and so does the number of keys that the budget is a part of.
 bool shows(json saved, const sync::Plan& now) {
   json computed = json::parse(to_text(plan_json(now)));
-  saved["revision"] = computed["revision"];
+  for (const char* name : {"revision", "over_budget"}) saved[name] = computed[name];
   return saved == computed;
 }
 

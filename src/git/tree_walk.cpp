@@ -42,8 +42,7 @@ Result<Walk> walk_entries(const Repository& repository, const ObjectId& tree, st
 
 class Differ {
  public:
-  Differ(const Repository& repository, const ChangeVisitor& visitor)
-      : repository_(repository), visitor_(visitor) {}
+  Differ(const TreeReader& read, const ChangeVisitor& visitor) : read_(read), visitor_(visitor) {}
 
   Result<Walk> trees(const ObjectId& before, const ObjectId& after) {
     if (before == after) return Walk::kContinue;
@@ -77,7 +76,7 @@ class Differ {
 
   Result<Entries> load(const ObjectId& id) const {
     if (id.is_null()) return Entries{};
-    return repository_.read_tree(id, path_);
+    return read_(id, path_);
   }
 
   // Two entries of one name and kind, or one alone.
@@ -102,7 +101,7 @@ class Differ {
     return walk;
   }
 
-  const Repository& repository_;
+  const TreeReader& read_;
   const ChangeVisitor& visitor_;
   std::string path_;
   std::size_t depth_ = 0;
@@ -118,7 +117,14 @@ Status walk_tree(const Repository& repository, const ObjectId& tree, const Entry
 
 Status diff_trees(const Repository& repository, const ObjectId& before, const ObjectId& after,
                   const ChangeVisitor& visitor) {
-  BENNU_TRY(Differ(repository, visitor).trees(before, after));
+  return diff_trees(
+      [&](const ObjectId& tree, std::string_view path) { return repository.read_tree(tree, path); },
+      before, after, visitor);
+}
+
+Status diff_trees(const TreeReader& read, const ObjectId& before, const ObjectId& after,
+                  const ChangeVisitor& visitor) {
+  BENNU_TRY(Differ(read, visitor).trees(before, after));
   return {};
 }
 

@@ -15,6 +15,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "git/repository.hpp"
 
@@ -38,6 +39,11 @@ struct TreeChange {
 using ChangeVisitor = std::function<Result<Walk>(const TreeChange& change)>;
 /// Null ids (`ObjectId{}`) stand for "no tree". Equal subtrees are not read.
 [[nodiscard]] Status diff_trees(const Repository& repository, const ObjectId& before,
+                                const ObjectId& after, const ChangeVisitor& visitor);
+/// The same where some of the trees are in no repository yet.
+using TreeReader =
+    std::function<Result<std::vector<TreeEntry>>(const ObjectId& tree, std::string_view path)>;
+[[nodiscard]] Status diff_trees(const TreeReader& read, const ObjectId& before,
                                 const ObjectId& after, const ChangeVisitor& visitor);
 
 struct ReadOptions {

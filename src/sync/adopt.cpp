@@ -8,34 +8,14 @@
 #include "sync/import.hpp"
 #include "sync/plan.hpp"
 #include "sync/reasons.hpp"
+#include "sync/staged_changes.hpp"
 #include "sync/state_tree.hpp"
 
 namespace bennu::sync {
 namespace {
 
-kv::Op lineage_put(const std::string& lineage) {
-  return kv::Op{kv::PutRequest{.key = std::string(kLineageKey), .value = lineage}};
-}
-
 kv::Op forget_intents() {
   return kv::Op{kv::DeleteRangeRequest{.range = kv::prefix_range(kIntentPrefix)}};
-}
-
-// Our branch goes on from Git's head; commits of ours that are not in it stay reachable under a ref
-// of their own.
-Status follow_git(const Link& link, const Sides& sides) {
-  if (sides.local_head == sides.git_head) return {};
-  std::optional<git::ObjectId> expected;
-  if (!sides.local_head.is_null()) {
-    expected = sides.local_head;
-    BENNU_ASSIGN(const bool contained,
-                 link.repository.is_ancestor(sides.local_head, sides.git_head));
-    const std::string kept = "refs/bennu/kept/" + sides.local_head.hex();
-    BENNU_ASSIGN(const auto there, link.repository.find_ref(kept));
-    if (!contained && !there)
-      BENNU_TRY(link.repository.update_ref(kept, sides.local_head, std::nullopt));
-  }
-  return link.repository.update_ref(local_ref(link), sides.git_head, expected);
 }
 
 Result<Revision> keep_base(const Link& link, const Sides& sides, const std::string& lineage) {
@@ -45,12 +25,7 @@ Result<Revision> keep_base(const Link& link, const Sides& sides, const std::stri
                       "--take git or --take kv",
                       reason::kNoBase);
   }
-  BENNU_ASSIGN(const auto answer,
-               link.store.txn({.compares = {base_unmoved(sides.state)},
-                               .success = {lineage_put(lineage), forget_intents()}}));
-  if (!answer.succeeded)
-    return make_error(Code::kAborted, "another sync is at work on this store; try again");
-  return answer.revision;
+  return write_unmoved(link.store, sides.state, {lineage_put(lineage), forget_intents()});
 }
 
 // The state becomes Git's, whole: what is not there goes.
@@ -73,7 +48,8 @@ Status take_git(const Link& link, const Sides& sides, const AdoptOptions& option
     if (same != wanted.end()) {
       if (same->second == kv.value && kv.lease.value == 0) wanted.erase(same);
     } else if (kv.key.starts_with(unique_prefix)) {
-      gone.push_back(kv.key);  // made anew by whoever needs them next
+      // Made anew by whoever needs them next.
+      if (kv.key != kDerivedCompleteKey) gone.push_back(kv.key);
     } else if (kv.lease.value == 0 && Mapping::is_in_tree(mapping.classify(kv.key).key_class)) {
       gone.push_back(kv.key);
       ++plan.deletes;
@@ -89,21 +65,20 @@ Status take_git(const Link& link, const Sides& sides, const AdoptOptions& option
             plan.deletes, plan.total_keys),
         reason::kDeleteBudget);
   }
-  BENNU_ASSIGN(auto staged, link.store.stage());
-  for (const auto& [key, value] : wanted) {
-    BENNU_TRY(go_on(link));
-    BENNU_TRY(staged->put(key, value));
-  }
-  for (const std::string& key : gone) BENNU_TRY(staged->erase(key));
+  // Before the transaction: a run that is cut off after it goes on with the branch alone.
+  BENNU_TRY(keep_branch(link, sides.local_head, sides.git_head));
   git::HashSink sink(&link.repository);
-  Base base{.commit = sides.git_head};
+  Base base{.commit = sides.git_head, .revision = plan.revision, .applied = {Revision{}}};
   BENNU_ASSIGN(base.tree, canonical_tree(link.repository, sides.git_tree, mapping, sink));
-  BENNU_ASSIGN(report.revision,
-               staged->commit({base_unmoved(sides.state)},
-                              {base_put(base), lineage_put(report.lineage), forget_intents()}));
+  BENNU_ASSIGN(auto staged, StagedChanges::begin(link, plan.revision));
+  for (const auto& [key, value] : wanted) BENNU_TRY(staged.put(key, value));
+  for (const std::string& key : gone) BENNU_TRY(staged.erase(key));
+  BENNU_ASSIGN(report.revision, staged.commit({base_unmoved(sides.state)},
+                                              {base_put(base), derived_put(),
+                                               lineage_put(report.lineage), forget_intents()}));
   report.puts = wanted.size();
   report.deletes = plan.deletes;
-  return follow_git(link, sides);
+  return move_branch(link, sides.local_head, sides.git_head);
 }
 
 // Keys of Git's tree that this store does not have.
@@ -141,18 +116,14 @@ Status take_kv(const Link& link, const Sides& sides, const AdoptOptions& options
                     report.deletes),
         reason::kDeleteBudget);
   }
-  const Base base{.commit = sides.git_head, .tree = sides.git_tree, .revision = kNeverEqual};
-  BENNU_ASSIGN(
-      const auto answer,
-      link.store.txn({.compares = {base_unmoved(sides.state)},
-                      .success = {base_put(base), lineage_put(report.lineage), forget_intents()}}));
-  if (!answer.succeeded)
-    return make_error(Code::kAborted, "another sync is at work on this store; try again");
-  report.revision = answer.revision;
-  BENNU_TRY(follow_git(link, sides));
-  BENNU_ASSIGN(
-      report.exported,
-      export_state(link, {.push = options.push, .fetch = Fetch::kNo, .deletes_confirmed = true}));
+  BENNU_TRY(keep_branch(link, sides.local_head, sides.git_head));
+  // Base and lineage go in with the commit: what cannot be exported has changed nothing.
+  Sides onto = sides;
+  onto.state.base = Base{.commit = sides.git_head, .tree = sides.git_tree, .revision = kNeverEqual};
+  onto.state.lineage = report.lineage;
+  BENNU_ASSIGN(report.exported,
+               export_onto(link, onto, {.push = options.push, .deletes_confirmed = true}));
+  report.revision = sides.state.revision;
   return {};
 }
 
@@ -183,6 +154,7 @@ Result<AdoptReport> adopt(const Link& link, const AdoptOptions& options) {
     BENNU_ASSIGN(report.revision, keep_base(link, sides, report.lineage));
     report.base = sides.state.base->commit;
   }
+  if (sides.branch_gone && !report.exported.pushed) BENNU_TRY(forget_remote_branch(link));
   return report;
 }
 

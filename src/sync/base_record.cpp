@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace bennu::sync {
 namespace {
@@ -33,6 +34,10 @@ Result<Base> parse_base(const kv::KeyValue& kv) {
     BENNU_ASSIGN(base.tree, id_field(record, "tree"));
     base.revision = Revision{record.at("revision").get<std::int64_t>()};
     if (base.revision.value == 0) base.revision = kv.mod_revision;
+    for (const json& number : record.value("applied", json::array())) {
+      const Revision at{number.get<std::int64_t>()};
+      base.applied.push_back(at.value == 0 ? kv.mod_revision : at);
+    }
     for (const json& entry : record.at("exceptions")) {
       base.exceptions.push_back({.key = entry.at("key").get<std::string>(),
                                  .base_id = entry.at("base").get<std::string>(),
@@ -91,10 +96,17 @@ kv::Op base_put(const Base& base) {
     exceptions.push_back(
         {{"key", held.key}, {"base", held.base_id}, {"git", held.git_id}, {"kv", held.kv_id}});
   }
+  json applied = json::array();
+  for (const Revision at : base.applied) applied.push_back(at.value);
   return put(std::string(kBaseKey), {{"commit", hex_or_empty(base.commit)},
                                      {"tree", hex_or_empty(base.tree)},
                                      {"revision", base.revision.value},
+                                     {"applied", applied},
                                      {"exceptions", exceptions}});
+}
+
+kv::Op lineage_put(const std::string& lineage) {
+  return kv::Op{kv::PutRequest{.key = std::string(kLineageKey), .value = lineage}};
 }
 
 kv::Op intent_put(const Intent& intent) {
@@ -114,6 +126,13 @@ kv::Compare base_unmoved(const SyncState& state) {
           .target = kv::CompareTarget::kModRevision,
           .result = kv::CompareResult::kEqual,
           .number = state.base_mod_revision.value};
+}
+
+Result<Revision> write_unmoved(kv::Store& store, const SyncState& state, std::vector<kv::Op> ops) {
+  BENNU_ASSIGN(const auto answer,
+               store.txn({.compares = {base_unmoved(state)}, .success = std::move(ops)}));
+  if (answer.succeeded) return answer.revision;
+  return make_error(Code::kAborted, "another sync is at work on this store; try again");
 }
 
 }  // namespace bennu::sync

@@ -56,6 +56,9 @@ struct Base {
   /// kNeverEqual: the two sides are yet to be made equal, go over everything.
   Revision revision;
   std::vector<Exception> exceptions;
+  /// Transactions after `revision` that changed nothing that Git lacks: an import's, an
+  /// unsealing's. 0 in the record means the transaction that wrote it (filled in by reading).
+  std::vector<Revision> applied;
 };
 
 /// Written durably before a commit becomes visible: a commit found later is ours only if it matches
@@ -82,9 +85,14 @@ struct SyncState {
 /// The put that records a base. `revision` 0: the base is at the very transaction that carries this
 /// put.
 [[nodiscard]] kv::Op base_put(const Base& base);
+[[nodiscard]] kv::Op lineage_put(const std::string& lineage);
 [[nodiscard]] kv::Op intent_put(const Intent& intent);
 [[nodiscard]] kv::Op intent_delete(const Intent& intent);
 /// Holds while nobody else has moved the base since `state` was read.
 [[nodiscard]] kv::Compare base_unmoved(const SyncState& state);
+/// These puts and deletes in one transaction, if nobody else has moved the base. Errors: kAborted:
+/// somebody has.
+[[nodiscard]] Result<Revision> write_unmoved(kv::Store& store, const SyncState& state,
+                                             std::vector<kv::Op> ops);
 
 }  // namespace bennu::sync

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "git/commit.hpp"
 #include "sync/base_record.hpp"
 
@@ -39,7 +41,7 @@ Status CommitChain::add(const git::ObjectId& tree, const Origin& origin) {
   if (tree == tree_) return {};
   const git::Signature committer{.name = "Bennu on " + link_.node_name,
                                  .email = "bennu@" + link_.node_name,
-                                 .time_s = seconds(link_.clock.wall())};
+                                 .time_s = std::max(seconds(link_.clock.wall()), not_before_s_)};
   std::vector<git::Trailer> trailers = {
       {std::string(kTrailerLineage), lineage_},
       {std::string(kTrailerRevision), fmt::format("{}..{}", origin.from.value, origin.to.value)},

@@ -7,6 +7,7 @@
 // Threads One thread.
 // Source decision 11 of ARCHITECTURE.md; trailers in docs/formats/sync.md.
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,6 +37,10 @@ class CommitChain {
   /// A commit of this tree on the newest one, unless that already has it.
   Status add(const git::ObjectId& tree, const Origin& origin);
 
+  /// Nothing before this moment may follow: the committer time of what the chain grows on, so that
+  /// times never run backwards along Bennu's commits.
+  void not_before(std::int64_t time_s) { not_before_s_ = time_s; }
+
   [[nodiscard]] const git::ObjectId& head() const { return head_; }
   [[nodiscard]] const git::ObjectId& tree() const { return tree_; }
   [[nodiscard]] const std::vector<git::ObjectId>& commits() const { return commits_; }
@@ -48,6 +53,7 @@ class CommitChain {
   git::ObjectId head_;
   git::ObjectId tree_;
   std::vector<git::ObjectId> commits_;
+  std::int64_t not_before_s_ = 0;
 };
 
 }  // namespace bennu::sync

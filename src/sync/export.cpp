@@ -12,6 +12,7 @@
 #include "git/remote.hpp"
 #include "git/tree_walk.hpp"
 #include "sync/commit_chain.hpp"
+#include "sync/plan.hpp"
 #include "sync/reasons.hpp"
 #include "sync/shown_key.hpp"
 #include "sync/state_tree.hpp"
@@ -77,6 +78,7 @@ struct Job {
   const Mapping& mapping;
   Window window;
   git::ObjectId parent_tree;  // of the commit that ours go on
+  bool adopting = false;      // the sides' base and lineage are to be, not in the store
 };
 
 Result<Job> prepare(const Link& link, const Sides& sides, const Mapping& mapping) {
@@ -139,63 +141,40 @@ CommitChain::Origin whole_origin(const Job& job, std::uint64_t keys) {
   return origin;
 }
 
-// Counts what an export would take away, exactly: keys where they are known, else files.
+// What an export would take away.
 struct Deletions {
   std::int64_t deleted = 0;
   std::int64_t total = 0;
 };
 
-Result<bool> exists(const Link& link, const std::string& key, Revision revision) {
-  BENNU_ASSIGN(const auto found,
-               link.store.range({.range = {.key = key}, .revision = revision, .count_only = true}));
-  return found.count > 0;
+Result<bool> is_in_git(const Link& link, const std::string& key, Revision revision) {
+  if (revision.value == 0) return false;  // before the store's first transaction
+  BENNU_ASSIGN(const auto found, link.store.range({.range = {.key = key}, .revision = revision}));
+  return !found.kvs.empty() && found.kvs[0].lease.value == 0;
 }
 
-Result<Deletions> count_deletions(const Job& job) {
+// `pack`: where the new tree is, not yet in the repository.
+Result<Deletions> count_deletions(const Job& job, const git::ObjectId& tree,
+                                  git::ObjectSink& pack) {
   Deletions count;
-  std::set<std::string> seen;
-  for (const Group& group : job.window.groups) {
-    for (const std::string& key : group.keys) {
-      if (!seen.insert(key).second) continue;
-      BENNU_ASSIGN(const bool there, exists(job.link, key, job.window.to));
-      if (there) continue;
-      BENNU_ASSIGN(const bool was_there, exists(job.link, key, job.window.from));
-      if (was_there) ++count.deleted;
-    }
+  for (const auto& [key, span] : job.window.touched) {
+    BENNU_ASSIGN(const bool there, is_in_git(job.link, key, span.after));
+    if (there) continue;
+    BENNU_ASSIGN(const bool was_there, is_in_git(job.link, key, span.before));
+    if (was_there) ++count.deleted;
+  }
+  if (job.window.whole && job.sides.state.base) {
+    BENNU_ASSIGN(const auto before,
+                 mapping_of_tree(job.link.repository, job.parent_tree, job.link.identity));
+    ChangedKeys changed;
+    BENNU_TRY(diff_keys(job.link.repository, job.link.stop, before, job.mapping, job.parent_tree,
+                        tree, changed, &pack));
+    count.deleted += std::ranges::count_if(
+        changed.before, [&](const auto& entry) { return !changed.after.contains(entry.first); });
   }
   BENNU_ASSIGN(count.total, keys_in_tree(job.link.store, job.mapping));
   count.total += count.deleted;
   return count;
-}
-
-// The same where whole states are compared: every key of every file that differs.
-Result<Deletions> count_removed_keys(const Job& job, const git::ObjectId& tree) {
-  Deletions count;
-  BENNU_ASSIGN(const auto before,
-               mapping_of_tree(job.link.repository, job.parent_tree, job.link.identity));
-  ChangedKeys changed;
-  BENNU_TRY(diff_keys(job.link.repository, job.link.stop, before, job.mapping, job.parent_tree,
-                      tree, changed));
-  for (const auto& [key, value] : changed.before) {
-    if (!changed.after.contains(key)) ++count.deleted;
-  }
-  BENNU_ASSIGN(count.total, keys_in_tree(job.link.store, job.mapping));
-  count.total += count.deleted;
-  return count;
-}
-
-Status check_budget(const Job& job, const Deletions& count, bool confirmed) {
-  const DeleteBudget& budget = job.link.budget;
-  const bool over =
-      count.deleted > budget.keys && count.deleted * 100 > budget.percent * count.total;
-  if (!over || confirmed) return {};
-  return make_error(
-      Code::kFailedPrecondition,
-      fmt::format(
-          "this would delete {} of {} keys from Git, more than the budget ({} and {} %); look at "
-          "`bennu plan --out FILE`, then `bennu apply FILE` if it is right",
-          count.deleted, count.total, budget.keys, budget.percent),
-      reason::kDeleteBudget);
 }
 
 // For messages only.
@@ -219,31 +198,29 @@ Result<std::vector<std::string>> changed_paths(const git::Repository& repository
   return paths;
 }
 
-// The commits in a pack that nobody sees yet, and the deletions they carry.
+// The commits in a pack that nobody sees yet.
 struct Built {
   std::vector<git::ObjectId> commits;
   git::ObjectId tree;
-  Deletions deletions;
 };
 
 Result<Built> build_commits(const Job& job, git::PackWriter& pack, const std::string& sync_id) {
   const git::ObjectId parent = job.sides.state.base ? job.sides.git_head : git::ObjectId{};
   CommitChain chain(job.link, pack, job.sides.state.lineage, sync_id, parent, job.parent_tree);
-  Built built;
+  if (!parent.is_null()) {
+    BENNU_ASSIGN(const auto commit, job.link.repository.read_commit(parent));
+    chain.not_before(commit.committer.time_s);
+  }
   if (job.window.whole) {
     BENNU_ASSIGN(const auto state, write_state(job.link, job.mapping, job.window.to, pack));
     BENNU_TRY(chain.add(state.tree, whole_origin(job, state.stats.keys)));
-    built.deletions.total = static_cast<std::int64_t>(state.stats.files);
   } else {
     BENNU_TRY(incremental_trees(job, pack,
                                 [&](const git::ObjectId& tree, const CommitChain::Origin& origin) {
                                   return chain.add(tree, origin);
                                 }));
-    BENNU_ASSIGN(built.deletions, count_deletions(job));
   }
-  built.commits = chain.commits();
-  built.tree = chain.tree();
-  return built;
+  return Built{.commits = chain.commits(), .tree = chain.tree()};
 }
 
 Status refuse_if_both(const Job& job, bool kv_changed) {
@@ -263,15 +240,17 @@ Status refuse_if_both(const Job& job, bool kv_changed) {
 
 // The transaction that makes the commits the base. Audit entries that are committed now go with it.
 Status move_base(const Job& job, const Base& base, const std::optional<Intent>& done) {
-  kv::TxnRequest request{.compares = {base_unmoved(job.sides.state)}};
-  request.success.push_back(base_put(base));
+  std::vector<kv::Op> ops{base_put(base)};
   for (const std::string& key : job.window.audit_keys) {
-    request.success.push_back(kv::Op{kv::DeleteRangeRequest{.range = {.key = key}}});
+    ops.push_back(kv::Op{kv::DeleteRangeRequest{.range = {.key = key}}});
   }
-  if (done && job.link.remote_url.empty()) request.success.push_back(intent_delete(*done));
-  BENNU_ASSIGN(const auto answer, job.link.store.txn(request));
-  if (answer.succeeded) return {};
-  return make_error(Code::kAborted, "another sync is at work on this store; try again");
+  if (done && job.link.remote_url.empty()) ops.push_back(intent_delete(*done));
+  if (job.adopting) {
+    ops.push_back(lineage_put(job.sides.state.lineage));
+    for (const Intent& intent : job.sides.state.intents) ops.push_back(intent_delete(intent));
+  }
+  BENNU_TRY(write_unmoved(job.link.store, job.sides.state, std::move(ops)));
+  return {};
 }
 
 Status publish(const Job& job, const Built& built, const std::string& sync_id) {
@@ -281,30 +260,28 @@ Status publish(const Job& job, const Built& built, const std::string& sync_id) {
                       .commit = head,
                       .tree = built.tree,
                       .revision = job.window.to};
-  BENNU_TRY(job.link.store.txn({.success = {intent_put(intent)}}));
-  std::optional<git::ObjectId> expected;
-  if (!job.sides.local_head.is_null()) expected = job.sides.local_head;
-  BENNU_TRY(job.link.repository.update_ref(local_ref(job.link), head, expected));
+  std::vector<kv::Op> ops{intent_put(intent)};
+  // With the intent: settle ends what a crash cuts off, but it knows no lineage.
+  if (job.adopting) ops.push_back(lineage_put(job.sides.state.lineage));
+  BENNU_TRY(write_unmoved(job.link.store, job.sides.state, std::move(ops)));
+  BENNU_TRY(move_branch(job.link, job.sides.local_head, head));
   return move_base(job, {.commit = head, .tree = built.tree, .revision = job.window.to}, intent);
 }
 
-// Sends what the remote lacks; intents have done their work once it has them.
-void push(const Link& link, ExportReport& report) {
-  const auto state = read_sync_state(link.store);
-  const auto head = link.repository.find_ref(local_ref(link));
-  if (!state || !head || !*head) return;
-  const auto pushed =
-      git::push(link.repository, link.remote_url, link.branch, **head, {.stop = link.stop});
-  if (!pushed) {
-    report.push_problem = pushed.error().message;
-    return;
-  }
-  report.pushed = true;
-  if (state->intents.empty()) return;
+// Sends what the remote lacks; the intents of what it has then have done their work.
+Status push_head(const Link& link) {
+  BENNU_ASSIGN(const auto head, link.repository.find_ref(local_ref(link)));
+  if (!head) return {};
+  BENNU_TRY(git::push(link.repository, link.remote_url, link.branch, *head, {.stop = link.stop}));
+  BENNU_ASSIGN(const auto state, read_sync_state(link.store));
   kv::TxnRequest request;
-  for (const Intent& intent : state->intents) request.success.push_back(intent_delete(intent));
-  const auto forgotten = link.store.txn(request);
-  if (!forgotten) report.push_problem = forgotten.error().message;
+  for (const Intent& intent : state.intents) {
+    if (!link.repository.contains(intent.commit)) continue;
+    BENNU_ASSIGN(const bool sent, link.repository.is_ancestor(intent.commit, *head));
+    if (sent) request.success.push_back(intent_delete(intent));
+  }
+  if (!request.success.empty()) BENNU_TRY(link.store.txn(request));
+  return {};
 }
 
 // The base follows where nothing is to be committed: the head moved without a change, or much
@@ -314,9 +291,10 @@ Status follow(const Job& job, const git::ObjectId& tree) {
   const bool head_moved = job.sides.git_head != job.sides.state.base->commit;
   const bool quiet = job.window.to.value - job.window.from.value > kQuietRevisions ||
                      !job.window.audit_keys.empty();
-  if (!head_moved && !quiet) return {};
-  return move_base(job, {.commit = job.sides.git_head, .tree = tree, .revision = job.window.to},
-                   std::nullopt);
+  if (!head_moved && !quiet && !job.adopting) return {};
+  BENNU_TRY(move_base(job, {.commit = job.sides.git_head, .tree = tree, .revision = job.window.to},
+                      std::nullopt));
+  return move_branch(job.link, job.sides.local_head, job.sides.git_head);
 }
 
 }  // namespace
@@ -343,13 +321,11 @@ Error both_changed(const Link& link, const std::vector<std::string>& kv_keys,
       reason::kBothChanged);
 }
 
-Result<ExportReport> export_state(const Link& link, const ExportOptions& options) {
-  BENNU_ASSIGN(const auto sides, examine(link, options.fetch));
-  BENNU_TRY(may_start(link, sides));
-  BENNU_ASSIGN(const auto mapping,
-               mapping_of_state(link.store, sides.state.revision, link.identity));
-  BENNU_ASSIGN(const Job job, prepare(link, sides, mapping));
+namespace {
 
+Result<ExportReport> export_job(Job& job, const ExportOptions& options) {
+  const Link& link = job.link;
+  const Sides& sides = job.sides;
   ExportReport report;
   report.push_problem = sides.remote_problem;
   const std::string sync_id = env::random_uuid(link.random);
@@ -362,24 +338,47 @@ Result<ExportReport> export_state(const Link& link, const ExportOptions& options
   BENNU_TRY(refuse_if_both(job, report.changed));
   report.git_has_changes = sides.git_moved;
   if (report.changed) {
+    // Before the pack is finished: what is refused leaves nothing behind.
+    BENNU_ASSIGN(const auto count, count_deletions(job, built.tree, *pack));
+    BENNU_TRY(
+        check_budget(link.budget, count.deleted, count.total, "Git", options.deletes_confirmed));
     BENNU_TRY(pack->finish());  // durable, and nobody's until the ref moves
-    if (job.window.whole && sides.state.base) {
-      BENNU_ASSIGN(built.deletions, count_removed_keys(job, built.tree));
-    }
-    BENNU_TRY(check_budget(job, built.deletions, options.deletes_confirmed));
     report.commit = built.commits.back();
     BENNU_TRY(publish(job, built, sync_id));
   } else {
     BENNU_TRY(follow(job, built.tree));
   }
   const bool behind = report.changed || sides.unpushed;
-  if (!link.remote_url.empty() && options.push && sides.remote_problem.empty() && behind)
-    push(link, report);
+  if (!link.remote_url.empty() && options.push && sides.remote_problem.empty() && behind) {
+    const Status pushed = push_head(link);
+    report.pushed = bool(pushed);
+    if (!pushed) report.push_problem = pushed.error().message;
+  }
   if (!behind && sides.remote_problem.empty()) report.pushed = !link.remote_url.empty();
   // Upkeep never fails an export that is done; the next one tries again.
   const auto kept_fit = git::maintain(link.repository, {.stop = link.stop});
   if (!kept_fit) report.upkeep_problem = kept_fit.error().message;
   return report;
+}
+
+}  // namespace
+
+Result<ExportReport> export_state(const Link& link, const ExportOptions& options) {
+  BENNU_ASSIGN(const auto sides, examine(link, options.fetch));
+  BENNU_TRY(may_start(link, sides));
+  BENNU_ASSIGN(const auto mapping,
+               mapping_of_state(link.store, sides.state.revision, link.identity));
+  BENNU_ASSIGN(Job job, prepare(link, sides, mapping));
+  return export_job(job, options);
+}
+
+Result<ExportReport> export_onto(const Link& link, const Sides& sides,
+                                 const ExportOptions& options) {
+  BENNU_ASSIGN(const auto mapping,
+               mapping_of_state(link.store, sides.state.revision, link.identity));
+  BENNU_ASSIGN(Job job, prepare(link, sides, mapping));
+  job.adopting = true;
+  return export_job(job, options);
 }
 
 Result<KvChanges> kv_changes(const Link& link, const Sides& sides) {

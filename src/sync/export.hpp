@@ -3,9 +3,8 @@
 // Why    The long memory must hold every change with its author, exactly once, whatever crashes.
 // Use    `export_state(link, {})`. Running it again after any failure or crash ends in the same
 //        state.
-// Units  Deletions count keys (files where whole states were compared).
 // Errors kFailedPrecondition: kBothChanged, kNoBase, kForeignLineage, kRewound, kBaseRewritten,
-//        kDeleteBudget, kNoKey; those of store and repository. A push that fails is no error here:
+//        kDeleteBudget, kNoKey, kTooLargeForGit; those of store and repository. A push that fails is no error here:
 //        see `push_problem`.
 // Threads As Link.
 // Source decisions 2, 7, 9, 11 and 12 of ARCHITECTURE.md; docs/formats/sync.md.
@@ -43,6 +42,10 @@ struct ExportReport {
 };
 
 [[nodiscard]] Result<ExportReport> export_state(const Link& link, const ExportOptions& options);
+/// For `adopt`: `sides` name the base and lineage that the store is to have; it gets them with the
+/// commit, or not at all.
+[[nodiscard]] Result<ExportReport> export_onto(const Link& link, const Sides& sides,
+                                               const ExportOptions& options);
 
 /// Whether the state's tree differs from the base's, without writing anything. The keys that
 /// changed, for messages.

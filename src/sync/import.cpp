@@ -16,62 +16,34 @@
 #include "sync/raw_path.hpp"
 #include "sync/reasons.hpp"
 #include "sync/shown_key.hpp"
+#include "sync/staged_changes.hpp"
 #include "sync/state_tree.hpp"
+#include "sync/tree_keys.hpp"
 
 namespace bennu::sync {
 namespace {
 
-// Above this a change is staged, so that nobody waits for it.
-constexpr std::size_t kMaxPlainTxn = 4096;
-
-using KeyValues = std::map<std::string, std::optional<std::string>>;  // no value: delete
-
-Result<Revision> apply_plain(const Link& link, const Sides& sides, const Plan& plan,
-                             const KeyValues& all, const Base& base) {
-  kv::TxnRequest request{.compares = {base_unmoved(sides.state)}};
+Result<Revision> apply(const Link& link, const Sides& sides, const Plan& plan, const Base& base) {
+  BENNU_ASSIGN(auto staged, StagedChanges::begin(link, plan.revision));
   for (const PlannedChange& change : plan.changes) {
-    BENNU_ASSIGN(const auto now,
-                 link.store.range({.range = {.key = change.key}, .revision = plan.revision}));
-    request.compares.push_back({.range = {.key = change.key},
-                                .target = kv::CompareTarget::kModRevision,
-                                .number = now.kvs.empty() ? 0 : now.kvs[0].mod_revision.value});
+    BENNU_TRY(change.after ? staged.put(change.key, *change.after) : staged.erase(change.key));
   }
-  for (const auto& [key, value] : all) {
-    if (value) {
-      request.success.push_back(kv::Op{kv::PutRequest{.key = key, .value = *value}});
-    } else {
-      request.success.push_back(kv::Op{kv::DeleteRangeRequest{.range = {.key = key}}});
-    }
-  }
-  request.success.push_back(base_put(base));
-  BENNU_ASSIGN(const auto answer, link.store.txn(request));
-  if (answer.succeeded) return answer.revision;
-  return make_error(
-      Code::kAborted,
-      "the store changed while the import was planned; nothing was written, run it again");
+  return staged.commit({base_unmoved(sides.state)}, {base_put(base), derived_put()});
 }
 
-Result<Revision> apply_staged(const Link& link, const Sides& sides, const KeyValues& all,
-                              const Base& base) {
-  BENNU_ASSIGN(auto staged, link.store.stage());
-  std::uint64_t done = 0;
-  for (const auto& [key, value] : all) {
-    BENNU_TRY(go_on(link));
-    if (value) {
-      BENNU_TRY(staged->put(key, *value));
-    } else {
-      BENNU_TRY(staged->erase(key));
-    }
-    link.progress("keys staged", ++done, all.size());
-  }
-  return staged->commit({base_unmoved(sides.state)}, {base_put(base)});
-}
-
-Status follow_head(const Link& link, const Sides& sides) {
-  if (sides.local_head == sides.git_head) return {};
-  std::optional<git::ObjectId> expected;
-  if (!sides.local_head.is_null()) expected = sides.local_head;
-  return link.repository.update_ref(local_ref(link), sides.git_head, expected);
+// New revisions of what KV keeps though Git has changed it, so that the next export sees them. A
+// transaction of their own, and the first: the import's own counts as no change.
+Status keep_values(const Link& link, const Sides& sides, const Plan& plan) {
+  if (plan.kept.empty()) return {};
+  BENNU_ASSIGN(auto staged, StagedChanges::begin(link, plan.revision));
+  for (const auto& [key, value] : plan.kept) BENNU_TRY(staged.put(key, value));
+  const kv::AuditContext bennu{
+      .actor = {.name = "Bennu on " + link.node_name, .email = "bennu@" + link.node_name},
+      .node = link.node_name};
+  BENNU_TRY(staged.commit(
+      {base_unmoved(sides.state)},
+      {kv::audit_op(bennu, "import", "Keep operational values", link.clock, link.random)}));
+  return {};
 }
 
 Result<git::ObjectId> canonical_of(const Link& link, const Sides& sides, const Plan& plan) {
@@ -164,13 +136,13 @@ Status check_key_files(const Link& link, const Sides& sides, const Plan& plan) {
 }
 
 // Refuses keys that exist with another value; leaves out those that are there as wanted.
-Status check_free(const Link& link, const Mapping& mapping, KeyValues& keys) {
+Status check_free(const Link& link, const Mapping& mapping, Revision revision, KeyValues& keys) {
   for (auto entry = keys.begin(); entry != keys.end();) {
-    BENNU_TRY(go_on(link));
-    BENNU_ASSIGN(const auto found, link.store.range({.range = {.key = entry->first}}));
+    BENNU_ASSIGN(const auto found,
+                 link.store.range({.range = {.key = entry->first}, .revision = revision}));
     if (found.kvs.empty()) {
       ++entry;
-    } else if (found.kvs[0].value == *entry->second) {
+    } else if (found.kvs[0].value == entry->second) {
       entry = keys.erase(entry);
     } else {
       return make_error(
@@ -186,7 +158,7 @@ Status check_free(const Link& link, const Mapping& mapping, KeyValues& keys) {
 // Secrets that nobody here can seal would stop every export.
 Status check_sealable(const Mapping& mapping, const KeyValues& keys) {
   for (const auto& [key, value] : keys) {
-    const PutNeeds needs = needs_of_put(mapping, key, *value);
+    const PutNeeds needs = needs_of_put(mapping, key, value);
     if (needs == PutNeeds::kNothing) continue;
     if (needs != PutNeeds::kRefused && !mapping.ring().empty()) continue;
     return make_error(
@@ -212,38 +184,25 @@ Result<ImportReport> import_commits(const Link& link, const ImportOptions& optio
   BENNU_ASSIGN(const auto direction, direction_of(link, sides));
   ImportReport report{.commit = sides.git_head};
   if (direction != Direction::kToKv) {
-    BENNU_TRY(follow_head(link, sides));
+    BENNU_TRY(move_branch(link, sides.local_head, sides.git_head));
     if (direction == Direction::kToGit) BENNU_TRY(normalise(link, sides, options.push, report));
     return report;
   }
   BENNU_ASSIGN(const auto plan, plan_to_kv(link, sides));
-  BENNU_TRY(check_budget(link, plan, options.deletes_confirmed));
+  BENNU_TRY(check_budget(link.budget, static_cast<std::int64_t>(plan.deletes),
+                         static_cast<std::int64_t>(plan.total_keys), "KV",
+                         options.deletes_confirmed));
   BENNU_TRY(check_key_files(link, sides, plan));
-  KeyValues all;
-  all.emplace(std::string(kDerivedCompleteKey), "");
-  for (const PlannedChange& change : plan.changes) all.emplace(change.key, change.after);
-  for (const auto& [key, value] : plan.kept)
-    all.emplace(key, value);  // a new revision, so that the next export sees them
-
-  Base base{.commit = sides.git_head};
+  // The revision that was compared, not the transaction's own: what others wrote in between is to
+  // be exported.
+  Base base{.commit = sides.git_head, .revision = plan.revision, .applied = {Revision{}}};
   BENNU_ASSIGN(base.tree, canonical_of(link, sides, plan));
-  if (!plan.kept.empty()) {
-    base.revision = plan.revision;
-    const kv::AuditContext bennu{
-        .actor = {.name = "Bennu on " + link.node_name, .email = "bennu@" + link.node_name},
-        .node = link.node_name};
-    const kv::Op op =
-        kv::audit_op(bennu, "import", "Keep operational values", link.clock, link.random);
-    const auto& put = std::get<kv::PutRequest>(op.request);
-    all.emplace(put.key, put.value);
-  }
-  BENNU_ASSIGN(report.revision, all.size() > kMaxPlainTxn
-                                    ? apply_staged(link, sides, all, base)
-                                    : apply_plain(link, sides, plan, all, base));
+  BENNU_TRY(keep_values(link, sides, plan));
+  BENNU_ASSIGN(report.revision, apply(link, sides, plan, base));
   report.puts = plan.puts;
   report.deletes = plan.deletes;
   report.plaintext = plan.plaintext;
-  BENNU_TRY(follow_head(link, sides));
+  BENNU_TRY(move_branch(link, sides.local_head, sides.git_head));
   if (base.tree != sides.git_tree || !plan.kept.empty()) {
     BENNU_ASSIGN(const auto normalising,
                  export_state(link, {.push = options.push, .fetch = Fetch::kNo}));
@@ -288,18 +247,17 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
                          return {};
                        }));
   report.keys = keys.size();
-  BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, {}, link.identity));
-  BENNU_TRY(check_free(link, mapping, keys));
+  BENNU_ASSIGN(const auto state, read_sync_state(link.store));
+  BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, state.revision, link.identity));
+  BENNU_TRY(check_free(link, mapping, state.revision, keys));
   BENNU_TRY(check_sealable(mapping, keys));
   if (keys.empty()) return report;
   BENNU_TRY(pack->finish());  // large blobs are durable before a key names them
-  BENNU_ASSIGN(auto staged, link.store.stage());
-  for (const auto& [key, value] : keys) {
-    BENNU_TRY(go_on(link));
-    BENNU_TRY(staged->put(key, *value));
-  }
-  BENNU_TRY(staged->erase(kDerivedCompleteKey));
-  BENNU_ASSIGN(report.revision, staged->commit({}, options.audit));
+  BENNU_ASSIGN(auto staged, StagedChanges::begin(link, state.revision));
+  for (const auto& [key, value] : keys) BENNU_TRY(staged.put(key, value));
+  std::vector<kv::Op> extra = options.audit;
+  extra.push_back(derived_put());
+  BENNU_ASSIGN(report.revision, staged.commit({}, std::move(extra)));
   return report;
 }
 

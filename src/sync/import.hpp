@@ -37,7 +37,7 @@ struct ImportReport {
   std::optional<git::ObjectId>
       normalised;            ///< the commit that brought documents into their canonical form
   std::string push_problem;  ///< why the remote does not have that commit
-  std::vector<std::string> plaintext;  ///< files with a secret in clear, which history keeps
+  std::vector<std::string> plaintext;  ///< files with a secret in clear: in history already
 };
 
 [[nodiscard]] Result<ImportReport> import_commits(const Link& link, const ImportOptions& options);

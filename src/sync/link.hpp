@@ -24,6 +24,11 @@ namespace bennu::sync {
 struct DeleteBudget {
   std::int64_t keys = 10;
   std::int64_t percent = 20;
+
+  /// `total`: the keys that there were.
+  [[nodiscard]] bool is_over(std::int64_t deleted, std::int64_t total) const {
+    return deleted > keys && deleted * 100 > percent * total;
+  }
 };
 
 /// Progress of long work: what is being done, how far, of how many (0: unknown). Called from one

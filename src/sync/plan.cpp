@@ -25,12 +25,24 @@ bool is_operational(const Mapping& mapping, std::string_view key) {
   return mapping.classify(key).key_class == KeyClass::kOperational;
 }
 
-Result<std::optional<std::string>> value_at(const Link& link, const std::string& key,
-                                            Revision revision) {
-  if (revision.value == 0) return std::nullopt;  // before the store's first transaction
+// A key with a lease has no value that Git could know.
+struct Found {
+  std::optional<std::string> value;
+  bool leased = false;
+};
+
+Result<Found> value_at(const Link& link, const std::string& key, Revision revision) {
+  if (revision.value == 0) return Found{};  // before the store's first transaction
   BENNU_ASSIGN(auto found, link.store.range({.range = {.key = key}, .revision = revision}));
-  if (found.kvs.empty()) return std::nullopt;
-  return std::move(found.kvs[0].value);
+  if (found.kvs.empty()) return Found{};
+  return Found{.value = std::move(found.kvs[0].value), .leased = found.kvs[0].lease.value != 0};
+}
+
+Result<std::optional<std::string>> value_in_tree(const Link& link, const std::string& key,
+                                                 Revision revision) {
+  BENNU_ASSIGN(auto found, value_at(link, key, revision));
+  if (found.leased) return std::nullopt;
+  return std::move(found.value);
 }
 
 void count(Plan& plan) {
@@ -71,6 +83,10 @@ std::string hash_of(const Plan& plan) {
     sha.add(change.after ? "1" + *change.after : "0");
   }
   for (const std::string& path : plan.normalised) sha.add(path);
+  for (const auto& [key, value] : plan.kept) {
+    sha.add(key);
+    sha.add(value);
+  }
   return sha.hex();
 }
 
@@ -81,18 +97,13 @@ void mark_secrets(const Mapping& mapping, Plan& plan) {
   }
 }
 
-bool is_over(const DeleteBudget& budget, const Plan& plan) {
-  const auto deletes = static_cast<std::int64_t>(plan.deletes);
-  const auto total = static_cast<std::int64_t>(plan.total_keys);
-  return deletes > budget.keys && deletes * 100 > budget.percent * total;
-}
-
 Status finish_plan(const Link& link, const Mapping& mapping, Plan& plan) {
   BENNU_ASSIGN(const auto keys, keys_in_tree(link.store, mapping));
   plan.total_keys = static_cast<std::uint64_t>(keys);
   count(plan);
   if (plan.direction == Direction::kToGit) plan.total_keys += plan.deletes;
-  plan.over_budget = is_over(link.budget, plan);
+  plan.over_budget = link.budget.is_over(static_cast<std::int64_t>(plan.deletes),
+                                         static_cast<std::int64_t>(plan.total_keys));
   plan.steps = plan.changes.empty() ? 0 : 1;
   plan.hash = hash_of(plan);
   mark_secrets(mapping, plan);
@@ -179,12 +190,13 @@ Result<Plan> plan_to_kv(const Link& link, const Sides& sides) {
     const auto wanted = changed.after.find(key);
     std::optional<std::string> after;
     if (wanted != changed.after.end()) after = wanted->second;
-    if (now == after) continue;
-    if (now && is_operational(mapping, key)) {
-      plan.kept.emplace_back(key, std::move(*now));
+    // Git's value takes a key off its lease; what only the lease holds is none of Git's business.
+    if (now.leased ? !after : now.value == after) continue;
+    if (now.value && !now.leased && is_operational(mapping, key)) {
+      plan.kept.emplace_back(key, std::move(*now.value));
       continue;
     }
-    plan.changes.push_back({.key = key, .before = std::move(now), .after = std::move(after)});
+    plan.changes.push_back({.key = key, .before = std::move(now.value), .after = std::move(after)});
   }
   plan.normalised = std::move(changed.normalised);
   plan.plaintext = std::move(changed.plaintext);
@@ -222,11 +234,9 @@ Result<Plan> plan_to_git(const Link& link, const Sides& sides) {
     for (auto& [key, value] : before) plan.changes.push_back({.key = key, .before = value});
     std::ranges::sort(plan.changes, {}, &PlannedChange::key);
   } else {
-    std::set<std::string> keys;
-    for (const Group& group : window.groups) keys.insert(group.keys.begin(), group.keys.end());
-    for (const std::string& key : keys) {
-      BENNU_ASSIGN(auto before, value_at(link, key, window.from));
-      BENNU_ASSIGN(auto after, value_at(link, key, window.to));
+    for (const auto& [key, span] : window.touched) {
+      BENNU_ASSIGN(auto before, value_in_tree(link, key, span.before));
+      BENNU_ASSIGN(auto after, value_in_tree(link, key, span.after));
       if (before != after)
         plan.changes.push_back(
             {.key = key, .before = std::move(before), .after = std::move(after)});
@@ -236,15 +246,15 @@ Result<Plan> plan_to_git(const Link& link, const Sides& sides) {
   return plan;
 }
 
-Status check_budget(const Link& link, const Plan& plan, bool confirmed) {
-  if (!plan.over_budget || confirmed) return {};
+Status check_budget(const DeleteBudget& budget, std::int64_t deleted, std::int64_t total,
+                    std::string_view side, bool confirmed) {
+  if (confirmed || !budget.is_over(deleted, total)) return {};
   return make_error(
       Code::kFailedPrecondition,
       fmt::format(
           "this would delete {} of {} keys from {}, more than the budget ({} and {} %); look at "
           "`bennu plan --out FILE`, then `bennu apply FILE` if it is right",
-          plan.deletes, plan.total_keys, plan.direction == Direction::kToKv ? "KV" : "Git",
-          link.budget.keys, link.budget.percent),
+          deleted, total, side, budget.keys, budget.percent),
       reason::kDeleteBudget);
 }
 

@@ -40,7 +40,7 @@ struct Plan {
   std::vector<PlannedChange> changes;  ///< in key order
   std::uint64_t puts = 0;
   std::uint64_t deletes = 0;
-  std::uint64_t total_keys = 0;  ///< in the state that is changed, for the budget
+  std::uint64_t total_keys = 0;        ///< in the state that is changed, for the budget
   /// Operational keys that Git changed and KV keeps: they go back to Git with the next export.
   std::vector<std::pair<std::string, std::string>> kept;
   std::vector<std::string>
@@ -62,7 +62,8 @@ struct Plan {
 [[nodiscard]] Result<Plan> plan_to_git(const Link& link, const Sides& sides);
 
 [[nodiscard]] std::string_view direction_name(Direction direction);
-/// Errors: kDeleteBudget.
-[[nodiscard]] Status check_budget(const Link& link, const Plan& plan, bool confirmed);
+/// Errors: kDeleteBudget, unless somebody looked at a plan of exactly this. `side`: KV or Git.
+[[nodiscard]] Status check_budget(const DeleteBudget& budget, std::int64_t deleted,
+                                  std::int64_t total, std::string_view side, bool confirmed);
 
 }  // namespace bennu::sync

@@ -36,6 +36,8 @@ inline constexpr Reason kForeignLineage = "sync.foreign_lineage";
 inline constexpr Reason kRewound = "sync.rewound";
 /// kFailedPrecondition: the base commit is no longer in the branch's history.
 inline constexpr Reason kBaseRewritten = "sync.base_rewritten";
+/// kFailedPrecondition: the remote had the branch at the last fetch, and has it no more.
+inline constexpr Reason kBranchGone = "sync.branch_gone";
 /// kFailedPrecondition: more deletions than the budget; a confirmed plan is needed.
 inline constexpr Reason kDeleteBudget = "sync.delete_budget";
 /// kAborted: a plan no longer fits what it was made from.

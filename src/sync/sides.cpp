@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "git/history.hpp"
 #include "git/reasons.hpp"
@@ -12,41 +14,46 @@
 namespace bennu::sync {
 namespace {
 
+// Whether the intent's commit is in a history; a commit that is not here is in none.
+Result<bool> is_in(const Link& link, const git::ObjectId& commit, const git::ObjectId& head) {
+  if (commit == head) return true;
+  if (head.is_null() || !link.repository.contains(commit) || !link.repository.contains(head))
+    return false;
+  return link.repository.is_ancestor(commit, head);
+}
+
 // An export that was cut off after its commit became visible here: the base follows, as it would
 // have.
 Status settle(const Link& link, Sides& sides) {
-  for (const Intent& intent : sides.state.intents) {
-    const bool base_is_there = sides.state.base && sides.state.base->commit == intent.commit;
-    if (base_is_there) continue;
-    kv::TxnRequest request{.compares = {base_unmoved(sides.state)}};
-    if (sides.local_head == intent.commit) {
-      request.success.push_back(
-          base_put({.commit = intent.commit, .tree = intent.tree, .revision = intent.revision}));
-    } else {
-      BENNU_ASSIGN(const bool contained,
-                   intent.commit == sides.local_head
-                       ? Result<bool>(true)
-                       : (sides.local_head.is_null() || !link.repository.contains(intent.commit)
-                              ? Result<bool>(false)
-                              : link.repository.is_ancestor(intent.commit, sides.local_head)));
-      if (contained) continue;  // older, still waiting to be pushed
-      request.success.push_back(intent_delete(intent));
+  const std::vector<Intent> intents = sides.state.intents;
+  for (const Intent& intent : intents) {
+    if (sides.state.base) {
+      BENNU_ASSIGN(const bool base_is_there, is_in(link, intent.commit, sides.state.base->commit));
+      if (base_is_there) continue;
     }
-    BENNU_ASSIGN(const auto answer, link.store.txn(request));
-    if (!answer.succeeded)
-      return make_error(Code::kAborted, "another sync is at work on this store; try again");
-  }
-  if (!sides.state.intents.empty()) {
+    BENNU_ASSIGN(const bool contained, is_in(link, intent.commit, sides.local_head));
+    if (contained && intent.commit != sides.local_head) continue;  // older, waits to be pushed
+    std::vector<kv::Op> ops{intent_delete(intent)};
+    if (contained) {
+      ops = {base_put({.commit = intent.commit, .tree = intent.tree, .revision = intent.revision})};
+    }
+    BENNU_TRY(write_unmoved(link.store, sides.state, std::move(ops)));
     BENNU_ASSIGN(sides.state, read_sync_state(link.store));
   }
   return {};
 }
 
-// The branch is not there (yet, or any more): an export may make it.
-Status forget_remote_branch(const Link& link) {
-  BENNU_ASSIGN(const auto known, link.repository.find_ref(remote_ref(link)));
-  if (!known) return {};
-  return link.repository.delete_ref(remote_ref(link), *known);
+// An import or adoption that was cut off before our branch followed its transaction.
+Status follow_base(const Link& link, Sides& sides) {
+  if (!sides.state.base || sides.remote_head.is_null() || sides.local_head == sides.remote_head ||
+      sides.state.base->commit != sides.remote_head) {
+    return {};
+  }
+  BENNU_ASSIGN(const bool ahead, is_in(link, sides.remote_head, sides.local_head));
+  if (ahead) return {};
+  BENNU_TRY(move_branch(link, sides.local_head, sides.remote_head));
+  sides.local_head = sides.remote_head;
+  return {};
 }
 
 Status fetch_remote(const Link& link, Sides& sides) {
@@ -54,12 +61,25 @@ Status fetch_remote(const Link& link, Sides& sides) {
   git::RemoteOptions options{.stop = link.stop};
   options.on_progress = [&link](std::string_view line) { link.progress(line, 0, 0); };
   const auto fetched = git::fetch(link.repository, link.remote_url, options, link.branch);
-  if (!fetched) {
-    if (fetched.error().code == Code::kCancelled) return fetched.error();
-    if (fetched.error().reason == git::reason::kNotFound) return forget_remote_branch(link);
+  if (fetched) return {};
+  if (fetched.error().code == Code::kCancelled) return fetched.error();
+  if (fetched.error().reason != git::reason::kNotFound) {
     sides.remote_problem = fetched.error().message;
+    return {};
   }
+  BENNU_ASSIGN(const auto known, link.repository.find_ref(remote_ref(link)));
+  sides.branch_gone = known.has_value();  // not there yet: an export may make it
   return {};
+}
+
+Error branch_gone(const Link& link, const git::ObjectId& last) {
+  return make_error(
+      Code::kFailedPrecondition,
+      fmt::format("branch {} is not at the remote any more, somebody deleted it there (it was at "
+                  "{}); put it back, or `bennu adopt --take kv` makes it anew with this store's "
+                  "state",
+                  link.branch, last.short_hex()),
+      reason::kBranchGone);
 }
 
 bool is_intended(const Sides& sides, const git::CommitInfo& commit) {
@@ -162,6 +182,30 @@ Status compare_heads(const Link& link, Sides& sides) {
 
 }  // namespace
 
+Status keep_branch(const Link& link, const git::ObjectId& local_head, const git::ObjectId& to) {
+  if (local_head.is_null()) return {};
+  BENNU_ASSIGN(const bool contained, is_in(link, local_head, to));
+  if (contained) return {};
+  const std::string kept = "refs/bennu/kept/" + local_head.hex();
+  BENNU_ASSIGN(const auto there, link.repository.find_ref(kept));
+  if (there) return {};
+  return link.repository.update_ref(kept, local_head, std::nullopt);
+}
+
+Status move_branch(const Link& link, const git::ObjectId& local_head, const git::ObjectId& to) {
+  if (local_head == to) return {};
+  BENNU_TRY(keep_branch(link, local_head, to));
+  std::optional<git::ObjectId> expected;
+  if (!local_head.is_null()) expected = local_head;
+  return link.repository.update_ref(local_ref(link), to, expected);
+}
+
+Status forget_remote_branch(const Link& link) {
+  BENNU_ASSIGN(const auto known, link.repository.find_ref(remote_ref(link)));
+  if (!known) return {};
+  return link.repository.delete_ref(remote_ref(link), *known);
+}
+
 std::string local_ref(const Link& link) { return "refs/heads/" + link.branch; }
 std::string remote_ref(const Link& link) { return "refs/remotes/origin/" + link.branch; }
 
@@ -173,7 +217,10 @@ Result<Sides> examine(const Link& link, Fetch fetch, bool guarded) {
   BENNU_ASSIGN(const auto remote, link.repository.find_ref(remote_ref(link)));
   sides.local_head = local.value_or(git::ObjectId{});
   sides.remote_head = remote.value_or(git::ObjectId{});
+  if (sides.branch_gone && guarded) return branch_gone(link, sides.remote_head);
+  if (sides.branch_gone) sides.remote_head = {};
   BENNU_TRY(settle(link, sides));
+  BENNU_TRY(follow_base(link, sides));
   BENNU_TRY(compare_heads(link, sides));
   if (!guarded || !sides.state.base || sides.git_head.is_null()) return sides;
   BENNU_TRY(check_not_taken_back(link, sides));

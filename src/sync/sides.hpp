@@ -5,7 +5,7 @@
 //        (decisions 7 and 9).
 // Use    `examine(link, Fetch::kYes)` first in every sync operation; it also ends an export that a
 //        crash cut off.
-// Errors kFailedPrecondition: kRewound, kBaseRewritten; kUnavailable (the store or repository
+// Errors kFailedPrecondition: kRewound, kBaseRewritten, kBranchGone; kUnavailable (the store or repository
 //        itself). A remote that does not answer is no error: `remote_problem` says why.
 // Threads As Link.
 // Source own design: decisions 7 and 9 of ARCHITECTURE.md.
@@ -34,11 +34,21 @@ struct Sides {
   /// Set when our unpushed commits and the remote's new ones both grew from here.
   std::optional<git::ObjectId> fork;
   std::string remote_problem;
+  bool branch_gone = false;  ///< the remote had the branch once and has it no more
 };
 
 /// Full name of the branch, here and as the remote's copy.
 [[nodiscard]] std::string local_ref(const Link& link);
 [[nodiscard]] std::string remote_ref(const Link& link);
+
+/// Commits of ours that `to` does not hold stay reachable under a ref of their own.
+[[nodiscard]] Status keep_branch(const Link& link, const git::ObjectId& local_head,
+                                 const git::ObjectId& to);
+/// Our branch moves on to `to`; nothing of it is lost.
+[[nodiscard]] Status move_branch(const Link& link, const git::ObjectId& local_head,
+                                 const git::ObjectId& to);
+/// The branch is not at the remote any more, and that is known now: an export may make it anew.
+[[nodiscard]] Status forget_remote_branch(const Link& link);
 
 /// `guarded` off: for `adopt`, which is the way out of a refusal.
 [[nodiscard]] Result<Sides> examine(const Link& link, Fetch fetch, bool guarded = true);

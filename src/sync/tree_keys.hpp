@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "git/object_sink.hpp"
 #include "git/repository.hpp"
 #include "sync/mapping.hpp"
 
@@ -27,12 +28,13 @@ struct ChangedKeys {
   KeyValues after;
   std::vector<std::string>
       normalised;  ///< files of the after side that an export would write differently
-  std::vector<std::string> plaintext;  ///< those of them with a secret in clear
+  std::vector<std::string> plaintext;  ///< of them, those that hold a secret in clear
 };
 
+/// `fresh`: where objects of the after side are that the repository does not have yet, or null.
 [[nodiscard]] Status diff_keys(const git::Repository& repository, const std::stop_token& stop,
                                const Mapping& before_mapping, const Mapping& after_mapping,
                                const git::ObjectId& before, const git::ObjectId& after,
-                               ChangedKeys& changed);
+                               ChangedKeys& changed, git::ObjectSink* fresh = nullptr);
 
 }  // namespace bennu::sync

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <map>
-#include <set>
+#include <utility>
+#include <vector>
 
 #include "sync/base_record.hpp"
 #include "sync/reasons.hpp"
+#include "sync/staged_changes.hpp"
 #include "sync/state_tree.hpp"
 
 namespace bennu::sync {
@@ -55,7 +57,7 @@ Result<UnsealReport> unseal(const Link& link) {
     BENNU_TRY(read_file(locked, file, before));
     return read_file(open, file, after);
   }));
-  BENNU_ASSIGN(auto staged, link.store.stage());
+  BENNU_ASSIGN(auto staged, StagedChanges::begin(link, state.revision));
   UnsealReport report;
   for (const auto& [key, value] : before) {
     BENNU_TRY(go_on(link));
@@ -63,7 +65,7 @@ Result<UnsealReport> unseal(const Link& link) {
         const auto there,
         link.store.range({.range = {.key = key}, .revision = state.revision, .count_only = true}));
     if (there.count == 0 || after.contains(key)) continue;
-    BENNU_TRY(staged->erase(key));
+    BENNU_TRY(staged.erase(key));
     ++report.deletes;
   }
   for (const auto& [key, value] : after) {
@@ -71,12 +73,18 @@ Result<UnsealReport> unseal(const Link& link) {
     BENNU_ASSIGN(const auto now,
                  link.store.range({.range = {.key = key}, .revision = state.revision}));
     if (!now.kvs.empty() && now.kvs[0].value == value) continue;
-    BENNU_TRY(staged->put(key, value));
+    BENNU_TRY(staged.put(key, value));
     ++report.puts;
   }
   if (report.puts + report.deletes == 0) return report;
-  BENNU_TRY(staged->erase(kDerivedCompleteKey));
-  BENNU_ASSIGN(report.revision, staged->commit({base_unmoved(state)}, {}));
+  std::vector<kv::Op> extra{derived_put()};
+  if (state.base) {
+    // The tree stays what it is, so this transaction is no change since the base.
+    Base base = *state.base;
+    base.applied.emplace_back();
+    extra.push_back(base_put(base));
+  }
+  BENNU_ASSIGN(report.revision, staged.commit({base_unmoved(state)}, std::move(extra)));
   return report;
 }
 

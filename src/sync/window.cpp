@@ -1,5 +1,6 @@
 #include "sync/window.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "sync/changes_since.hpp"
@@ -26,7 +27,7 @@ Group& group_for(std::vector<Group>& groups, Revision revision,
 
 // `ordinary`: whether the tree has had files that another mapping would place otherwise.
 void take_revision(const Mapping& mapping, const RevisionChanges& transaction, Window& window,
-                   bool& ordinary) {
+                   bool& ordinary, std::set<std::string>& touched) {
   std::optional<kv::AuditEntry> audit;
   std::set<std::string> keys;
   bool others = false;
@@ -44,6 +45,7 @@ void take_revision(const Mapping& mapping, const RevisionChanges& transaction, W
   }
   ordinary = ordinary || others;
   if (keys.empty()) return;
+  touched.insert(keys.begin(), keys.end());
   group_for(window.groups, transaction.revision, std::move(audit)).keys.merge(keys);
 }
 
@@ -68,6 +70,7 @@ Status read_audit(const Link& link, Window& window) {
                                                      .revision = window.to}));
   window.one_actor = !entries.kvs.empty();
   std::optional<kv::Actor> first;
+  Revision newest;
   for (const kv::KeyValue& kv : entries.kvs) {
     window.audit_keys.push_back(kv.key);
     if (kv.mod_revision <= window.from) continue;
@@ -75,9 +78,27 @@ Status read_audit(const Link& link, Window& window) {
     if (!entry) continue;
     if (!first) first = entry->actor;
     window.one_actor = window.one_actor && *first == entry->actor;
+    // By revision: the keys are in the order of a clock that may have been set back.
+    if (kv.mod_revision <= newest) continue;
+    newest = kv.mod_revision;
     window.newest_audit = std::move(*entry);
   }
   return {};
+}
+
+// The changes after `from` up to `to`, between two transactions that count as none.
+Result<bool> read_stretch(const Link& link, const Mapping& mapping, Revision from, Revision to,
+                          std::size_t& room, bool& ordinary, Window& window) {
+  BENNU_ASSIGN(const auto changes, changes_since(link.store, from, to, room));
+  if (!changes) return false;
+  std::set<std::string> keys;
+  for (const RevisionChanges& transaction : *changes) {
+    room -= std::min(room, transaction.changes.size());
+    take_revision(mapping, transaction, window, ordinary, keys);
+  }
+  for (const std::string& key : keys)
+    window.touched.try_emplace(key, Span{.before = from, .after = to}).first->second.after = to;
+  return true;
 }
 
 }  // namespace
@@ -90,15 +111,23 @@ Result<Window> read_window(const Link& link, const SyncState& state, const Mappi
     window.whole = true;
     return window;
   }
-  BENNU_ASSIGN(const auto changes,
-               changes_since(link.store, window.from, window.to, kMaxWindowKeys));
-  if (!changes) {
-    window.whole = true;
-    return window;
-  }
   bool ordinary = state.base.has_value();
-  for (const RevisionChanges& transaction : *changes) {
-    take_revision(mapping, transaction, window, ordinary);
+  std::size_t room = kMaxWindowKeys;
+  std::vector<Revision> ends;
+  if (state.base) ends = state.base->applied;
+  std::ranges::sort(ends);
+  ends.push_back(window.to.next());
+  Revision from = window.from;
+  for (const Revision end : ends) {
+    BENNU_ASSIGN(const bool known,
+                 read_stretch(link, mapping, from, end.previous(), room, ordinary, window));
+    if (!known) {
+      window.whole = true;
+      window.groups.clear();
+      window.touched.clear();
+      return window;
+    }
+    from = end;
   }
   if (window.groups.size() > kMaxWindowGroups) join_neighbours(window.groups);
   return window;

@@ -7,6 +7,7 @@
 // Threads As Link.
 // Source decision 11 of ARCHITECTURE.md.
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -28,16 +29,24 @@ struct Group {
   std::set<std::string> keys;           ///< of the tree
 };
 
+/// Where a key that changed has its values: at the base, and now. Not simply the window's ends:
+/// between them may lie an import or an unsealing, which changed nothing that Git lacks.
+struct Span {
+  Revision before;
+  Revision after;
+};
+
 struct Window {
   Revision from;  ///< the base's revision; changes after it
   Revision to;
   std::vector<Group> groups;
+  std::map<std::string, Span> touched;  ///< every key of `groups`
   /// Whole states must be compared: no base, history compacted, too many changes, or the mapping
   /// itself changed.
   bool whole = false;
   /// Every audit entry up to `to`, oldest first; the ones to remove once they are committed.
   std::vector<std::string> audit_keys;
-  /// With `whole`: the audit of the newest entry, and whether all entries have the same actor.
+  /// With `whole`: the entry that was put last, and whether all entries have the same actor.
   std::optional<kv::AuditEntry> newest_audit;
   bool one_actor = false;
 };
