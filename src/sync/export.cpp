@@ -157,19 +157,20 @@ Result<bool> is_in_git(const Link& link, const std::string& key, Revision revisi
 Result<Deletions> count_deletions(const Job& job, const git::ObjectId& tree,
                                   git::ObjectSink& pack) {
   Deletions count;
-  for (const auto& [key, span] : job.window.touched) {
-    BENNU_ASSIGN(const bool there, is_in_git(job.link, key, span.after));
-    if (there) continue;
-    BENNU_ASSIGN(const bool was_there, is_in_git(job.link, key, span.before));
-    if (was_there) ++count.deleted;
-  }
-  if (job.window.whole && job.sides.state.base) {
+  if (!job.window.whole) {
+    for (const auto& [key, span] : job.window.touched) {
+      BENNU_ASSIGN(const bool there, is_in_git(job.link, key, span.after));
+      if (there) continue;
+      BENNU_ASSIGN(const bool was_there, is_in_git(job.link, key, span.before));
+      if (was_there) ++count.deleted;
+    }
+  } else if (job.sides.state.base) {
     BENNU_ASSIGN(const auto before,
                  mapping_of_tree(job.link.repository, job.parent_tree, job.link.identity));
     ChangedKeys changed;
     BENNU_TRY(diff_keys(job.link.repository, job.link.stop, before, job.mapping, job.parent_tree,
                         tree, changed, &pack));
-    count.deleted += std::ranges::count_if(
+    count.deleted = std::ranges::count_if(
         changed.before, [&](const auto& entry) { return !changed.after.contains(entry.first); });
   }
   BENNU_ASSIGN(count.total, keys_in_tree(job.link.store, job.mapping));

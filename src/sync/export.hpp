@@ -4,8 +4,8 @@
 // Use    `export_state(link, {})`. Running it again after any failure or crash ends in the same
 //        state.
 // Errors kFailedPrecondition: kBothChanged, kNoBase, kForeignLineage, kRewound, kBaseRewritten,
-//        kDeleteBudget, kNoKey, kTooLargeForGit; those of store and repository. A push that fails is no error here:
-//        see `push_problem`.
+//        kDeleteBudget, kNoKey, kTooLargeForGit; those of store and repository. A push that fails
+//        is no error here: see `push_problem`.
 // Threads As Link.
 // Source decisions 2, 7, 9, 11 and 12 of ARCHITECTURE.md; docs/formats/sync.md.
 

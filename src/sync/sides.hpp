@@ -5,8 +5,8 @@
 //        (decisions 7 and 9).
 // Use    `examine(link, Fetch::kYes)` first in every sync operation; it also ends an export that a
 //        crash cut off.
-// Errors kFailedPrecondition: kRewound, kBaseRewritten, kBranchGone; kUnavailable (the store or repository
-//        itself). A remote that does not answer is no error: `remote_problem` says why.
+// Errors kFailedPrecondition: kRewound, kBaseRewritten, kBranchGone; kUnavailable (the store or
+//        repository itself). A remote that does not answer is no error: `remote_problem` says why.
 // Threads As Link.
 // Source own design: decisions 7 and 9 of ARCHITECTURE.md.
 

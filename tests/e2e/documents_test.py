@@ -161,6 +161,36 @@ class Network(harness.Case):
         self.assertTrue(changes["/net/users/1/email"]["secret"])
         self.assertNotIn("b@example.org", diff.out)
 
+    def test_after_unsealing_a_changed_field_is_one_changed_field(self):
+        offline = self.path("offline.txt")
+        for edit_first in (False, True):
+            data = f"sealed{edit_first}"
+            self.ask("restore", self.net, data=data)
+            set_core = ("user", "set", "anna", "--hash-telegram-id", f"abcdef012{int(edit_first)}")
+            if edit_first:
+                self.bennu(*set_core, data=data)
+            self.ask("secret", "unseal", "--identity", offline, data=data)
+            key = "/net/users/1/hash_telegram_id"
+            self.assertEqual(self.bennu("drift", "-o", "json", data=data, expect=None).json["kv"],
+                             [key] if edit_first else [])
+            if not edit_first:
+                self.bennu(*set_core, data=data)
+            plan = self.bennu("plan", "-o", "json", data=data, expect=2).json
+            self.assertEqual([c["key"] for c in plan["changes"]], [key])
+            self.assertEqual(len(self.ask("export", data=data)["commits"]), 1)
+            self.assertEqual(self.git("diff", "--numstat", "main~1", "main", cwd=self.net).split("\t"),
+                             ["1", str(int(edit_first)), "users/1.json"])
+            self.assertTrue(self.ask("verify", data=data)["in_sync"])
+
+    def test_import_names_a_secret_that_a_person_wrote_in_clear(self):
+        document = json.loads(self.git("show", "main:users/1.json", cwd=self.net))
+        document["email"] = "clear@example.org"
+        self.push_files({"users/1.json": json.dumps(document)}, self.net)
+        done = self.bennu("import")
+        self.assertIn("users/1.json: holds a secret in clear", done.err)
+        self.assertNotIn("clear@example.org", done.out + done.err)
+        self.assertNotIn("clear@example.org", self.git("show", "main:users/1.json", cwd=self.net))
+
     def put_fields(self, count, op="put"):
         ops = [{"op": op, "key": f"/net/users/1/f{i}", **({"value": "v"} if op == "put" else {})}
                for i in range(count)]

@@ -1,5 +1,6 @@
 """Decisions 6, 7 and 9: what must stop, and that it stops with nothing written and a way on."""
 
+import os
 import shutil
 
 import harness
@@ -105,8 +106,70 @@ class Guards(harness.Case):
         self.ask("import")
         self.assertTrue(self.ask("verify")["in_sync"])
 
+    def test_a_remote_branch_that_somebody_deleted_is_said_so(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.ask("restore", remote)
+        self.bennu("kv", "put", "/b", "2")
+        head = self.ask("export")["commit"]
+        self.git("update-ref", "-d", "refs/heads/main", cwd=remote)
+        self.bennu("kv", "put", "/c", "3")
+        for command in ("drift", "plan", "export", "import", "drift"):
+            refused = self.bennu(command, "-o", "json", expect=1)
+            self.assertEqual(refused.json["error"]["reason"], "sync.branch_gone")
+            self.assertIn(head[:7], refused.err)
+        self.assertEqual(self.git("for-each-ref", cwd=remote), "")
+        # Either way on: it is put back, or made anew.
+        self.git("push", "-q", remote, f"{head}:refs/heads/main", cwd=self.path("data", "repo.git"))
+        self.assertTrue(self.ask("export")["pushed"])
+        self.git("update-ref", "-d", "refs/heads/main", cwd=remote)
+        self.bennu("kv", "put", "/d", "4")
+        self.ask("adopt", "--take", "kv", "--yes")
+        self.assertEqual(self.git("show", "main:d", cwd=remote), "4")
+        self.assertFalse(self.ask("export")["changed"])
+
+    def test_an_empty_commit_is_followed_by_our_branch(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.ask("restore", remote)
+        other = self.git("commit-tree", self.tree(remote), "-p", "main", "-m", "empty", cwd=remote)
+        self.git("update-ref", "refs/heads/main", other, cwd=remote)
+        self.assertFalse(self.ask("export")["changed"])
+        self.assertEqual(self.git("rev-parse", "main", cwd=self.path("data", "repo.git")), other)
+
+    def packs(self):
+        return sorted(os.listdir(self.path("data", "repo.git", "objects", "pack")))
+
+    def test_a_refused_export_leaves_no_pack(self):
+        remote = self.seeded_remote({f"k{i}": str(i) for i in range(50)})
+        self.ask("restore", remote)
+        before = self.packs()
+        self.bennu("kv", "del", "/k", "--prefix", "--yes")
+        self.assertIn("50 of", self.bennu("export", expect=1).err)
+        self.assertEqual(self.packs(), before)
+        # The same where whole states are compared: the schema changes.
+        self.bennu("kv", "put", "/a/b", "c")
+        self.git("clone", "-q", remote, self.path("w"))
+        self.bennu("secret", "init", "--offline", self.path("offline.txt"))
+        self.assertIn("50 of", self.bennu("export", expect=1).err)
+        self.assertEqual(self.packs(), before)
+
+    def test_a_plan_that_was_edited_is_refused(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.ask("restore", remote)
+        self.bennu("kv", "put", "/q", "2")
+        self.bennu("plan", "--out", self.path("p"), expect=2)
+        with open(self.path("p"), encoding="utf-8") as file:
+            text = file.read()
+        for old, new in (("/q", "/r"), ('"after": "2"', '"after": "3"'), ('"puts": 1', '"puts": 0')):
+            self.assertIn(old, text)
+            with open(self.path("edited"), "w", encoding="utf-8") as file:
+                file.write(text.replace(old, new))
+            self.assert_one_line(self.bennu("apply", self.path("edited"), expect=1), "was changed")
+        self.bennu("kv", "put", "/_elsewhere/but/local", "x", expect=None)
+        self.bennu("kv", "del", "/_elsewhere/but/local", expect=None)
+        self.ask("apply", self.path("p"))
+        self.assertEqual(self.git("show", "main:q", cwd=remote), "2")
+
     def test_a_large_file_of_another_repository_comes_with_its_object(self):
-        import os
         other = self.seeded_remote({"big": os.urandom(2_000_000), "x": "1"}, name="mono.git")
         remote = self.remote()
         self.bennu("init", "--schema", "none", "--remote", remote)
@@ -213,7 +276,6 @@ class Guards(harness.Case):
         remote = self.seeded_remote({"a": "1"})
         self.ask("restore", remote)
         self.git("mv", "-k", ".", ".", check=False)
-        import os
         os.rename(remote, remote + ".away")
         self.bennu("kv", "put", "/b", "2")
         exported = self.bennu("export", "-o", "json", expect=2)
