@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 
 #include "base/bytes.hpp"
@@ -8,6 +10,7 @@
 #include "cli/broken_rules.hpp"
 #include "cli/input.hpp"
 #include "cli/kv_json.hpp"
+#include "cli/own_keys.hpp"
 #include "cli/secrecy.hpp"
 #include "cli/session.hpp"
 #include "inventory/derived.hpp"
@@ -74,15 +77,38 @@ struct ListOptions {
   std::int64_t limit = 0;
   bool values = false;
   bool count = false;
+  bool all = false;
 };
 
+// What the listing shows, all of one revision.
+Result<kv::RangeResponse> listed(kv::Reader& reader, const ListOptions& options) {
+  kv::RangeResponse all;
+  Revision at{options.revision};
+  for (const kv::KeyRange& range : listed_ranges(options.prefix, options.all)) {
+    const auto shown = static_cast<std::int64_t>(all.kvs.size());
+    const bool full = options.limit > 0 && shown >= options.limit;
+    BENNU_ASSIGN(auto part, reader.range({.range = range,
+                                          .limit = options.limit > 0 ? options.limit - shown : 0,
+                                          .revision = at,
+                                          .keys_only = !options.values,
+                                          .count_only = options.count || full}));
+    all.revision = part.revision;
+    if (at.value == 0) at = part.revision;
+    all.more = all.more || part.more || (full && !options.count && part.count > 0);
+    all.count += part.count;
+    std::ranges::move(part.kvs, std::back_inserter(all.kvs));
+  }
+  return all;
+}
+
 Result<int> list(const Context& context, const ListOptions& options) {
+  if (options.limit < 0) {
+    return make_error(
+        Code::kInvalidArgument,
+        fmt::format("--limit {}: a number of keys is 0 (all of them) or more", options.limit));
+  }
   BENNU_ASSIGN(auto session, ReadSession::open(context));
-  const auto found = session.reader().range({.range = kv::prefix_range(options.prefix),
-                                             .limit = options.limit,
-                                             .revision = Revision{options.revision},
-                                             .keys_only = !options.values,
-                                             .count_only = options.count});
+  const auto found = listed(session.reader(), options);
   if (!found) return explained(session.reader(), options.revision, found.error());
   const auto& answer = *found;
   json items = json::array();
@@ -238,10 +264,11 @@ void add_kv_commands(Registry& registry) {
                    [list_options](const Context& c) { return list(c, *list_options); });
   list_cmd->add_option("PREFIX", list_options->prefix, "Only keys that begin with this");
   list_cmd->add_option("--rev", list_options->revision, "At this revision instead of the newest");
-  list_cmd->add_option("--limit", list_options->limit, "At most this many")
-      ->check(CLI::NonNegativeNumber);
+  list_cmd->add_option("--limit", list_options->limit, "At most this many");
   list_cmd->add_flag("--values", list_options->values, "Show the values too");
   list_cmd->add_flag("--count", list_options->count, "Only count");
+  list_cmd->add_flag("--all", list_options->all,
+                     "Also this store's own keys, which lie under /_bennu/local/");
 
   auto put_options = std::make_shared<PutOptions>();
   auto* put_cmd = registry.add(*kv, "put", "Store a value", "bennu kv put /motd 'hello' --data net",

@@ -98,8 +98,10 @@ Result<kv::TxnRequest> parse_txn(const std::string& text) {
     BENNU_TRY(parse_branch(document, "success", request.success));
     BENNU_TRY(parse_branch(document, "failure", request.failure));
     return request;
-  } catch (const json::exception& error) {
-    return bad(fmt::format("is not right: {}", error.what()));
+  } catch (const json::parse_error& error) {
+    return bad(fmt::format("is not JSON (byte {})", error.byte));
+  } catch (const json::exception&) {
+    return bad("lacks a member, or has one of the wrong kind");
   }
 }
 

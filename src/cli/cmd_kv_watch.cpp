@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "base/bytes.hpp"
 #include "cli/app.hpp"
 #include "cli/kv_json.hpp"
+#include "cli/own_keys.hpp"
 #include "cli/session.hpp"
 
 namespace bennu::cli {
@@ -20,6 +22,7 @@ constexpr std::chrono::milliseconds kPatience = std::chrono::minutes{1};
 struct WatchOptions {
   std::string prefix;
   std::int64_t from = 0;
+  bool all = false;
 };
 
 void print_event(const Output& out, const kv::Event& event) {
@@ -40,6 +43,7 @@ Result<int> watch(const Context& context, const WatchOptions& options) {
   BENNU_ASSIGN(auto stream, session.store().watch());
   BENNU_TRY(stream->create(
       {.range = kv::prefix_range(options.prefix), .start_revision = Revision{options.from}}));
+  const auto listed = listed_ranges(options.prefix, options.all);
   context.out.note(fmt::format("watching {}; end with Ctrl-C",
                                options.prefix.empty() ? "every key" : printable(options.prefix)));
   while (!context.stop.stop_requested()) {
@@ -50,7 +54,11 @@ Result<int> watch(const Context& context, const WatchOptions& options) {
                         fmt::format("{}; the oldest revision that can be watched is {}",
                                     response->cancel_reason, response->compact_revision.value));
     }
-    for (const kv::Event& event : response->events) print_event(context.out, event);
+    for (const kv::Event& event : response->events) {
+      const bool shown = std::ranges::any_of(
+          listed, [&](const kv::KeyRange& range) { return contains(range, event.kv.key); });
+      if (shown) print_event(context.out, event);
+    }
   }
   return kExitDone;
 }
@@ -113,6 +121,8 @@ void add_kv_watch_commands(Registry& registry, CLI::App& kv) {
                    [watch_options](const Context& c) { return watch(c, *watch_options); });
   watch_cmd->add_option("PREFIX", watch_options->prefix, "Only keys that begin with this");
   watch_cmd->add_option("--from", watch_options->from, "Begin with this revision");
+  watch_cmd->add_flag("--all", watch_options->all,
+                      "Also this store's own keys, which lie under /_bennu/local/");
 
   auto key = std::make_shared<std::string>();
   auto* history_cmd = registry.add(kv, "history", "Every change of a key that is not compacted",

@@ -1,5 +1,6 @@
 """What a script relies on: exit statuses, an answer that arrived, and messages that say what to do."""
 
+import json
 import os
 import re
 import signal
@@ -136,6 +137,54 @@ class Answers(harness.Case):
         for text in quoted:
             said = text.replace(" (status 2)", "").replace("the branch", "branch {}")
             self.assertTrue(said in sources, said)
+
+    def test_a_listing_shows_the_users_keys(self):
+        self.bennu("init", "--schema", "none")
+        names = ["!first", "/_a", "/_bennu", "/_bennu/locals", "/_c", "~last"]
+        for name in names:
+            self.bennu("kv", "put", name, "v", expect=None)
+        names = [name for name in names if not name.startswith("/_bennu/")]
+        whole = self.bennu("kv", "ls", "--all", "/").out
+        self.assertIn("/_bennu/local/audit/", whole)
+        self.assertIn("/_bennu/local/audit/", self.bennu("kv", "ls", "/_bennu/local/").out)
+
+        def listed(*args):
+            answer = self.ask("kv", "ls", *args)
+            return [item["key"] for item in answer["items"] if not item["key"].startswith("/_bennu/tree/")], answer
+
+        keys, answer = listed()
+        self.assertEqual(keys, names)
+        count = len(answer["items"])
+        self.assertEqual(answer["count"], count)
+        self.assertEqual(self.bennu("kv", "ls", "--count").out, f"{count}\n")
+        self.assertEqual(listed("/_")[0], [name for name in names if name.startswith("/_")])
+        for limit in range(1, count + 2):
+            part = self.ask("kv", "ls", "--limit", limit)
+            self.assertEqual((part["items"], part["count"]), (answer["items"][:limit], count))
+            note = f"{limit} of {count} keys shown\n" if limit < count else ""
+            self.assertEqual(self.bennu("kv", "ls", "--limit", limit).err, note)
+
+    def test_a_watch_shows_the_users_keys(self):
+        self.bennu("init", "--schema", "none")
+        self.bennu("kv", "put", "/a", "1")
+        for args, own in (([], False), (["--all"], True), (["/_bennu/"], True)):
+            watcher = self.start("kv", "watch", *args, "--from", "1", "-o", "json")
+            self.addCleanup(self.kill, watcher)
+            keys = []
+            while not keys or not keys[-1].startswith("/_bennu/local/audit/" if own else "/a"):
+                keys.append(json.loads(watcher.stdout.readline())["key"])
+            self.kill(watcher)
+            self.assertEqual(any(key.startswith("/_bennu/local/") for key in keys), own, keys)
+
+    def test_a_limit_or_a_transaction_that_cannot_be(self):
+        self.bennu("init", "--schema", "none")
+        self.assert_one_line(self.bennu("kv", "ls", "--limit", "-1", expect=1), "--limit -1", "or more")
+        for text, words in ((b"{bad", "is not JSON (byte 2)"), (b"", "is not JSON"), (b"[]", "no object"),
+                            (b'{"success": [{"op": "put"}]}', "lacks a member"),
+                            (b'{"success": [{"op": 3, "key": "/a"}]}', "wrong kind")):
+            answer = self.bennu("kv", "txn", stdin=text, expect=1)
+            self.assert_one_line(answer, words, "bennu kv txn --help")
+            self.assertNotIn("exception", answer.err)
 
     def test_a_second_signal_ends_at_once(self):
         self.bennu("init", "--schema", "none", "--remote", "ssh://nowhere.invalid/x")
