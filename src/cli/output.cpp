@@ -14,7 +14,8 @@
 namespace bennu::cli {
 namespace {
 
-constexpr std::size_t kProgressColumns = 78;
+constexpr std::size_t kProgressColumns = 68;  // and the seconds behind
+constexpr std::chrono::milliseconds kBeat{500};
 
 bool wants_colours() {
   // NOLINTBEGIN(concurrency-mt-unsafe): nobody changes the environment.
@@ -106,9 +107,10 @@ void Output::progress(std::string_view what, std::uint64_t done, std::uint64_t t
   if (!stderr_terminal_) return;
   const std::scoped_lock lock(mutex_);
   const auto now = env::system_clock().monotonic();
-  if (now - last_progress_ < std::chrono::milliseconds{100}) return;
+  const bool begins = done > 0 && what != progress_of_;
+  if (!begins && now - last_progress_ < std::chrono::milliseconds{100}) return;
+  progress_of_ = what;
   last_progress_ = now;
-  progress_shown_ = true;
   std::string line(what);
   if (total > 0) {
     line += fmt::format(" {}/{} ({}%)", done, total, done * 100 / total);
@@ -116,8 +118,26 @@ void Output::progress(std::string_view what, std::uint64_t done, std::uint64_t t
     line += fmt::format(" {}", done);
   }
   // A line that the terminal wraps could not be taken away again.
-  line = printable(line, kProgressColumns);
-  write_all(stderr, "\r" + line + "\x1b[K");
+  progress_line_ = printable(line, kProgressColumns);
+  draw(progress_line_);
+  if (!seconds_.joinable()) {
+    seconds_ = std::jthread([this](const std::stop_token& stop) { count_seconds(stop); });
+  }
+}
+
+// With the mutex held.
+void Output::draw(std::string_view line) const {
+  progress_shown_ = true;
+  write_all(stderr, fmt::format("\r{}\x1b[K", line));
+}
+
+void Output::count_seconds(const std::stop_token& stop) const {
+  std::unique_lock lock(mutex_);
+  while (!wake_.wait_for(lock, stop, kBeat, [&] { return stop.stop_requested(); })) {
+    const auto quiet = env::system_clock().monotonic() - last_progress_;
+    if (!progress_shown_ || quiet < kBeat) continue;
+    draw(fmt::format("{} {:.1f} s", progress_line_, std::chrono::duration<double>(quiet).count()));
+  }
 }
 
 void Output::end_progress() const {

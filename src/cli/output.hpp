@@ -3,16 +3,19 @@
 // Why    `-o json` must give one JSON document and nothing else on stdout, whatever the command.
 // Use    Commands call `result(json, text)` exactly once; `note` and `warn` as often as they like;
 //        `progress` in loops.
-// Threads One thread; progress is safe for all.
+// Threads One thread, and one of its own for the seconds; progress is safe for all.
 // Source own design: ARCHITECTURE.md; NO_COLOR (https://no-color.org).
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <stop_token>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "base/error.hpp"
 
@@ -48,14 +51,16 @@ class Output {
   /// `bennu: <message>` to stderr and, with `-o json`, {"error":{…}} to stdout.
   void error(const Error& error) const;
 
-  /// A progress line on stderr, redrawn at most ten times a second and only on a terminal. Total 0:
-  /// unknown.
+  /// A progress line on stderr, only on a terminal: at once when other things are counted, else at
+  /// most ten times a second. Total 0: unknown. In silence, the seconds are counted behind it.
   void progress(std::string_view what, std::uint64_t done, std::uint64_t total) const;
   /// Removes the progress line.
   void end_progress() const;
 
  private:
   void print(std::string_view bytes) const;
+  void draw(std::string_view line) const;
+  void count_seconds(const std::stop_token& stop) const;
 
   Format format_;
   bool colours_;
@@ -65,6 +70,10 @@ class Output {
   mutable std::mutex mutex_;
   mutable std::chrono::nanoseconds last_progress_{0};
   mutable bool progress_shown_ = false;
+  mutable std::string progress_of_;
+  mutable std::string progress_line_;
+  mutable std::condition_variable_any wake_;
+  mutable std::jthread seconds_;  // from the first progress on; ends before what it reads
 };
 
 /// JSON text of a document that may hold any bytes: what is not UTF-8 is replaced, never thrown on.

@@ -44,6 +44,8 @@ constexpr std::array kRules = {
          "what came is cut short: copy or fetch it again"},
     Rule{"pack is corrupted", Code::kDataLoss, reason::kTruncated,
          "what came is damaged: copy or fetch it again"},
+    Rule{"is corrupt", Code::kDataLoss, reason::kTruncated,
+         "what came is damaged: copy or fetch it again"},
     Rule{"inflate", Code::kDataLoss, reason::kTruncated,
          "what came is damaged: copy or fetch it again"},
     Rule{"bad object", Code::kDataLoss, reason::kTruncated,
@@ -110,7 +112,8 @@ class LineSplitter {
         continue;
       }
       while (line_.ends_with(' ')) line_.pop_back();
-      if (!line_.empty()) listener_(line_);
+      const bool complaint = line_.starts_with("fatal: ") || line_.starts_with("error: ");
+      if (!line_.empty() && !complaint) listener_(line_);
       line_.clear();
     }
   }

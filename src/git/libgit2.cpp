@@ -58,7 +58,10 @@ Error libgit2_error(int code, std::string_view context) {
   const bool damaged = klass == GIT_ERROR_ODB || klass == GIT_ERROR_ZLIB ||
                        klass == GIT_ERROR_OBJECT || klass == GIT_ERROR_INDEXER ||
                        code == GIT_EMISMATCH;
-  if (damaged) return make(Code::kDataLoss, reason::kCorrupt);
+  if (damaged) {
+    return make_error(Code::kDataLoss, fmt::format("{}: {}; {}", context, detail, kMendDamage),
+                      reason::kCorrupt);
+  }
   return make(klass == GIT_ERROR_OS ? Code::kUnavailable : Code::kInternal, {});
 }
 

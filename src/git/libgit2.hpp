@@ -18,6 +18,10 @@
 
 namespace bennu::git {
 
+/// What to do with a repository that does not hold what was written to it.
+inline constexpr std::string_view kMendDamage =
+    "this repository is damaged: put it aside and `git clone --bare` its remote there";
+
 /// Once per process: durable refs and objects on, caches off (their memory is not in our budget).
 void start_libgit2();
 

@@ -10,6 +10,7 @@
 #include "base/bytes.hpp"
 #include "git/first_fetch.hpp"
 #include "git/git_program.hpp"
+#include "git/libgit2.hpp"
 #include "git/reasons.hpp"
 
 namespace bennu::git {
@@ -96,6 +97,19 @@ std::optional<PushLine> parse_push(std::string_view output) {
     return PushLine{.flag = line[0], .summary = std::string(line.substr(second + 1))};
   }
   return std::nullopt;
+}
+
+// git names a damaged object by where it lies; one of ours is no fault of the remote's.
+Error transfer_error(const Repository& repository, const std::string& context,
+                     std::string_view said) {
+  const std::string ours = fmt::format("(stored in {}/", repository.path().string());
+  const auto at = said.find(ours);
+  if (at == std::string_view::npos) return git_error(context, said);
+  const auto start = said.rfind('\n', at) + 1;  // 0 where there is none
+  std::string_view line = said.substr(start, said.find('\n', at) - start);
+  if (line.starts_with("fatal: ")) line.remove_prefix(7);
+  return make_error(Code::kDataLoss, fmt::format("{}; {}", printable(line, 300), kMendDamage),
+                    reason::kCorrupt);
 }
 
 // What the remote's side wrote ("remote: ..."), which is where hooks explain themselves.
@@ -199,7 +213,8 @@ Result<FetchResult> fetch(Repository& repository, std::string_view url,
   BENNU_ASSIGN(const auto run, run_git(repository.path(), std::move(arguments), options));
   const bool incomplete = run.error_output.find("shallow") != std::string::npos;
   if (run.status != 0 || incomplete) {
-    return git_error(fmt::format("cannot fetch from `{}`", shown_url(url)), run.error_output);
+    return transfer_error(repository, fmt::format("cannot fetch from `{}`", shown_url(url)),
+                          run.error_output);
   }
   BENNU_ASSIGN(FetchResult result, tracked(repository));
   result.default_branch = std::move(listed.default_branch);
@@ -235,7 +250,7 @@ Status push(Repository& repository, std::string_view url, std::string_view branc
   const auto line = parse_push(run.output);
   if (run.status != 0) {
     if (line && line->flag == '!') return push_error(context, *line, run.error_output);
-    Error error = git_error(context, run.error_output);
+    Error error = transfer_error(repository, context, run.error_output);
     // Once the pack was on its way, the remote may have taken it before the line broke.
     if (run.error_output.find("hung up") != std::string::npos) error.effect = Effect::kUnknown;
     return error;

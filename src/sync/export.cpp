@@ -9,6 +9,7 @@
 #include "base/bytes.hpp"
 #include "git/maintenance.hpp"
 #include "git/pack_writer.hpp"
+#include "git/reasons.hpp"
 #include "git/remote.hpp"
 #include "git/tree_walk.hpp"
 #include "sync/commit_chain.hpp"
@@ -351,8 +352,10 @@ Result<ExportReport> export_job(Job& job, const ExportOptions& options) {
   }
   const bool behind = report.changed || sides.unpushed;
   if (!link.remote_url.empty() && options.push && sides.remote_problem.empty() && behind) {
+    link.progress("pushing", 0, 0);
     const Status pushed = push_head(link);
     report.pushed = bool(pushed);
+    if (!pushed && pushed.error().reason == git::reason::kCorrupt) return pushed.error();
     if (!pushed) report.push_problem = pushed.error().message;
   }
   if (!behind && sides.remote_problem.empty()) report.pushed = !link.remote_url.empty();

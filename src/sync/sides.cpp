@@ -63,6 +63,11 @@ Status fetch_remote(const Link& link, Sides& sides) {
   const auto fetched = git::fetch(link.repository, link.remote_url, options, link.branch);
   if (fetched) return {};
   if (fetched.error().code == Code::kCancelled) return fetched.error();
+  if (fetched.error().reason == git::reason::kCorrupt) {  // ours, not the remote's
+    Error error = fetched.error();
+    error.message += " (the key-value store is whole)";
+    return error;
+  }
   if (fetched.error().reason != git::reason::kNotFound) {
     sides.remote_problem = fetched.error().message;
     return {};
@@ -219,6 +224,7 @@ Result<Sides> examine(const Link& link, Fetch fetch, bool guarded) {
   sides.remote_head = remote.value_or(git::ObjectId{});
   if (sides.branch_gone && guarded) return branch_gone(link, sides.remote_head);
   if (sides.branch_gone) sides.remote_head = {};
+  link.progress("comparing", 0, 0);
   BENNU_TRY(settle(link, sides));
   BENNU_TRY(follow_base(link, sides));
   BENNU_TRY(compare_heads(link, sides));

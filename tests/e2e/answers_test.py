@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -126,10 +127,11 @@ class Answers(harness.Case):
         with open(os.path.join(root, "docs", "operations", "recovery.md")) as file:
             rows = file.read().split("## When it refuses")[1].splitlines()
         sources = ""
-        for name in sorted(os.listdir(os.path.join(root, "src", "sync"))):
-            if name.endswith(".cpp"):
-                with open(os.path.join(root, "src", "sync", name)) as file:
-                    sources += file.read()
+        for module in ("git", "sync"):
+            for name in sorted(os.listdir(os.path.join(root, "src", module))):
+                if name.endswith((".cpp", ".hpp")):
+                    with open(os.path.join(root, "src", module, name)) as file:
+                        sources += file.read()
         sources = re.sub(r'"\s*"', "", sources)  # a literal in pieces
         quoted = [row.split("|")[1].strip() for row in rows if row.startswith("| ")][1:]
         quoted = [text for text in quoted if not text.startswith("---")]
@@ -185,6 +187,74 @@ class Answers(harness.Case):
             answer = self.bennu("kv", "txn", stdin=text, expect=1)
             self.assert_one_line(answer, words, "bennu kv txn --help")
             self.assertNotIn("exception", answer.err)
+
+    def test_damage_of_ones_own_repository_is_not_the_remotes(self):
+        remote = self.remote()
+        self.bennu("init", "--schema", "none", "--remote", remote)
+        for i in range(3):
+            self.bennu("kv", "put", f"/k{i}", str(i))
+            self.bennu("export")
+        own = self.path("data", "repo.git")
+        self.git("repack", "-q", "-a", "-d", cwd=own)
+        packs = os.path.join(own, "objects", "pack")
+        os.rename(packs, self.path("packs"))
+        os.mkdir(packs)
+        for name in os.listdir(self.path("packs")):
+            if name.endswith(".pack"):
+                with open(self.path("packs", name), "rb") as pack:
+                    self.git("unpack-objects", "-q", cwd=own, stdin=pack.read())
+        old = self.git("rev-parse", "main~1", cwd=own)
+        place = os.path.join(own, "objects", old[:2], old[2:])
+        os.chmod(place, 0o644)
+        with open(place, "w") as damaged:
+            damaged.write("junk")
+        self.push_files({"theirs": "x"}, remote)
+        for command in ("drift", "import", "export", "plan", "log"):
+            refused = self.bennu(command, expect=1)
+            self.assert_one_line(refused, "data/repo.git", old, "this repository is damaged", "git clone --bare")
+            self.assertNotIn("remote.git", refused.err)
+        # As the message advises.
+        shutil.rmtree(own)
+        self.git("clone", "-q", "--bare", remote, own)
+        self.bennu("import")
+        self.assertEqual(self.bennu("kv", "get", "/theirs").out, "x")
+        self.assertTrue(self.ask("verify")["in_sync"])
+
+    def test_an_ssh_remote_that_is_not_there_says_why(self):
+        os.mkdir(self.path("bin"))
+        with open(self.path("bin", "ssh"), "w") as file:
+            file.write("#!/bin/sh\necho 'ssh: Could not resolve hostname nohost.invalid: Name or service not known' >&2\n"
+                       "exit 255\n")
+        os.chmod(self.path("bin", "ssh"), 0o755)
+        self.env["PATH"] = self.path("bin") + ":" + self.env["PATH"]
+        refused = self.bennu("restore", "ssh://nohost.invalid/x", expect=1)
+        self.assert_one_line(refused, "cannot fetch from `ssh://nohost.invalid/x`", "resolve hostname nohost.invalid",
+                             "check the network")
+
+    def test_progress_and_colours_are_for_a_terminal(self):
+        many = self.many_files(20_000)
+        shown = self.on_terminal("restore", many).err
+        for words in ("\rCloning", "\rfiles to keys ", "\rkeys to tree "):
+            self.assertIn(words, shown)
+        self.assertIn("\r\x1b[K", shown)  # and taken away again
+        self.assertEqual(self.bennu("restore", many, data="piped").err, "")
+        self.bennu("kv", "put", "/a", "1")
+        for command in (("diff", "HEAD", "live"), ("drift",)):
+            for env, coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+                shown = self.on_terminal(*command, env=env)
+                self.assertIn("/a", shown.err)
+                self.assertEqual(re.search(r"\x1b\[\d+m", shown.err) is not None, coloured, shown.err)
+            self.assertNotIn("\x1b", self.bennu(*command, expect=None).out)
+
+    def test_long_silence_is_counted_on_a_terminal(self):
+        os.mkdir(self.path("bin"))
+        with open(self.path("bin", "ssh"), "w") as file:  # answers nothing until it is ended
+            file.write("#!/bin/sh\nexec sleep 100\n")
+        os.chmod(self.path("bin", "ssh"), 0o755)
+        self.env["PATH"] = self.path("bin") + ":" + self.env["PATH"]
+        answer = self.on_terminal("restore", "ssh://nowhere.invalid/x", signal_at=b" 1.5 s\x1b[K")
+        self.assertEqual(answer.status, 1, answer.err)
+        self.assertRegex(answer.err, r"\rCloning.* 0\.5 s\x1b\[K\rCloning.* 1\.0 s")
 
     def test_a_second_signal_ends_at_once(self):
         self.bennu("init", "--schema", "none", "--remote", "ssh://nowhere.invalid/x")

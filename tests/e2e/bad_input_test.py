@@ -198,6 +198,32 @@ class BadInput(harness.Case):
             self.assert_no_store()
             self.assertEqual(self.ask("restore", remote)["verified"], "exact")
 
+    def test_an_interrupted_import_leaves_nothing_half_done(self):
+        many = self.many_files(40_000)
+        statuses = []
+        for moment in (b"Cloning", b"files to keys", b"keys staged"):
+            shutil.rmtree(self.path("data"), ignore_errors=True)
+            self.bennu("init", "--schema", "none")
+            before = self.ask("kv", "hash")
+            answer = self.on_terminal("import", many, signal_at=moment)
+            statuses.append(answer.status)
+            if answer.status == 0:  # the signal came after the transaction
+                continue
+            self.assertEqual((answer.status, answer.err.count("bennu: ")), (1, 1), answer.err)
+            self.assertIn("interrupted", answer.err.splitlines()[-1])
+            self.assertEqual(self.ask("kv", "hash"), before)
+            self.assertEqual(self.ask("import", many)["keys"], 40_000)
+        self.assertIn(1, statuses)
+        self.assertEqual(self.ask("kv", "ls", "/d", "--count")["count"], 40_000)
+        # An export of it, cut off too: no commit, and the next one makes the whole.
+        answer = self.on_terminal("export", signal_at=b"keys to tree")
+        if answer.status != 0:
+            self.assertEqual((answer.status, answer.err.count("bennu: ")), (1, 1), answer.err)
+            self.assertEqual(self.git("for-each-ref", cwd=self.path("data", "repo.git")), "")
+        self.ask("export")
+        self.assertTrue(self.ask("verify")["in_sync"])
+        self.assert_clean(self.path("data", "repo.git"))
+
     def test_mistakes_of_the_command_line(self):
         self.refused("kv", "gett", "/a", words=["--help"])
         self.refused("frobnicate", words=["--help"], data=None)

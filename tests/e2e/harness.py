@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -66,6 +67,37 @@ class Case(unittest.TestCase):
         return subprocess.Popen([BENNU, *map(str, args), "--data", self.path(data)],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.dir,
                                 env=self.env)
+
+    def on_terminal(self, *args, data="data", signal_at=None, env=None):
+        """Runs bennu with stdout and stderr on a terminal: an Answer whose err is all it showed. SIGINT is sent once
+        the bytes `signal_at` were shown."""
+        master, terminal = pty.openpty()
+        process = subprocess.Popen([BENNU, *map(str, args), "--data", self.path(data)], stdin=subprocess.DEVNULL,
+                                   stdout=terminal, stderr=terminal, cwd=self.dir,
+                                   env={**self.env, "TERM": "xterm", **(env or {})})
+        os.close(terminal)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(master, 1 << 16)
+            except OSError:  # what Linux says of a terminal that nobody has open any more
+                break
+            if not piece:
+                break
+            shown += piece
+            if signal_at is not None and signal_at in shown:
+                process.send_signal(signal.SIGINT)
+                signal_at = None
+        os.close(master)
+        return Answer(process.wait(timeout=60), "", shown.decode("utf-8", "replace"))
+
+    def many_files(self, count, name="many.git"):
+        """A bare repository with one commit of so many small files."""
+        remote = self.remote(name)
+        stream = ["blob\nmark :1\ndata 5\nvalue\n", "commit refs/heads/main\ncommitter G <g@example.org> 1 +0000\n",
+                  "data 5\nBegin\n", *(f"M 100644 :1 d{i // 200}/k{i}\n" for i in range(count))]
+        self.git("fast-import", "--quiet", cwd=remote, stdin="".join(stream).encode())
+        return remote
 
     def kill(self, process):
         process.send_signal(signal.SIGKILL)
