@@ -25,12 +25,13 @@ class Memory(harness.Case):
         self.assertIn(("Bob", "2", "3"), told)
 
     def test_drift_tells_three_groups_apart(self):
-        self.assertEqual(self.ask("drift"), {"kv": [], "git": [], "both": []})
+        nothing = {"kv": [], "git": [], "both": [], "remote_problem": ""}
+        self.assertEqual(self.ask("drift"), nothing)
         self.push_files({"b": "git", "c": "git"}, self.origin)
         self.bennu("kv", "put", "/a", "kv")
         self.bennu("kv", "put", "/c", "kv")
         drift = self.ask("drift", expect=2)
-        self.assertEqual(drift, {"kv": ["/a"], "git": ["/b"], "both": ["/c"]})
+        self.assertEqual(drift, {**nothing, "kv": ["/a"], "git": ["/b"], "both": ["/c"]})
 
 
 if __name__ == "__main__":
