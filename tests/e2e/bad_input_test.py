@@ -1,11 +1,12 @@
 """Section by section what a newcomer gets wrong: one clear line, the right status, nothing half done."""
 
+import json
 import os
 import resource
 import shutil
 import signal
 import subprocess
-import time
+import uuid
 
 import harness
 
@@ -182,21 +183,17 @@ class BadInput(harness.Case):
         self.assert_one_line(answer, "data")
 
     def test_an_interrupted_restore_leaves_nothing_half_done(self):
-        remote = self.seeded_remote({f"d{i % 50}/k{i}": str(i) for i in range(5000)})
-        for delay in (0.02, 0.05, 0.1, 0.2):
+        many = self.many_files(20_000)
+        for moment in (b"Cloning", b"files to keys", b"keys to tree"):
             shutil.rmtree(self.path("data"), ignore_errors=True)
-            process = self.start("restore", remote)
-            time.sleep(delay)  # any moment will do; the outcome below must hold at every one
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
-            if process.returncode == 0:
+            answer = self.on_terminal("restore", many, signal_at=moment)
+            if answer.status == 0:  # the signal came too late
                 self.assertTrue(self.ask("verify")["in_sync"])
                 continue
-            if process.returncode != -signal.SIGINT:  # so early that no handler was there yet
-                self.assertEqual(process.returncode, 1, err)
-                self.assertEqual(len([line for line in err.decode().splitlines() if line]), 1, err)
+            self.assertEqual((answer.status, answer.err.count("bennu: ")), (1, 1), answer.err)
+            self.assertIn("interrupted", answer.err.splitlines()[-1])
             self.assert_no_store()
-            self.assertEqual(self.ask("restore", remote)["verified"], "exact")
+            self.assertEqual(self.ask("restore", many)["verified"], "exact")
 
     def test_an_interrupted_import_leaves_nothing_half_done(self):
         many = self.many_files(40_000)
@@ -207,12 +204,9 @@ class BadInput(harness.Case):
             before = self.ask("kv", "hash")
             answer = self.on_terminal("import", many, signal_at=moment)
             statuses.append(answer.status)
-            if answer.status == 0:  # the signal came after the transaction
-                continue
-            self.assertEqual((answer.status, answer.err.count("bennu: ")), (1, 1), answer.err)
-            self.assertIn("interrupted", answer.err.splitlines()[-1])
-            self.assertEqual(self.ask("kv", "hash"), before)
-            self.assertEqual(self.ask("import", many)["keys"], 40_000)
+            self.assert_whole_or_nothing(answer, before)
+            if answer.status != 0:
+                self.assertEqual(self.ask("import", many)["keys"], 40_000)
         self.assertIn(1, statuses)
         self.assertEqual(self.ask("kv", "ls", "/d", "--count")["count"], 40_000)
         # An export of it, cut off too: no commit, and the next one makes the whole.
@@ -223,6 +217,49 @@ class BadInput(harness.Case):
         self.ask("export")
         self.assertTrue(self.ask("verify")["in_sync"])
         self.assert_clean(self.path("data", "repo.git"))
+
+    def assert_whole_or_nothing(self, answer, before):
+        """After a signal: done, or refused in one line with the state as it was."""
+        if answer.status == 0:  # the signal came after the transaction
+            return
+        self.assertEqual((answer.status, answer.err.count("bennu: ")), (1, 1), answer.err)
+        self.assertIn("interrupted", answer.err.splitlines()[-1])
+        self.assertEqual(self.ask("kv", "hash"), before)
+
+    def test_an_interrupted_adopt_leaves_nothing_half_done(self):
+        many = self.many_files(20_000)
+        self.bennu("init", "--schema", "none", "--remote", many)
+        self.bennu("kv", "put", "/mine", "1")
+        before = self.ask("kv", "hash")
+        for moment in (b"Enumerating", b"files to keys", b"keys staged"):
+            answer = self.on_terminal("adopt", "--take", "git", "--yes", signal_at=moment)
+            self.assert_whole_or_nothing(answer, before)
+            if answer.status == 0:
+                break
+        self.bennu("adopt", "--take", "git", "--yes")
+        self.assertEqual(self.ask("kv", "ls", "--count")["count"], 20_000)
+        self.assertTrue(self.ask("verify")["in_sync"])
+
+    def test_an_interrupted_unseal_leaves_nothing_half_done(self):
+        remote = self.remote()
+        self.bennu("init", "--schema", "network", "--remote", remote, data="first")
+        self.bennu("secret", "init", "--offline", self.path("offline.txt"), data="first")
+        devices = [{"op": "put", "key": f"/net/users/{i}/devices/{uuid.uuid4()}/name", "value": "x"}
+                   for i in range(1, 2001)]
+        self.bennu("kv", "txn", stdin=json.dumps({"success": devices}).encode(), data="first")
+        self.bennu("export", data="first")
+        self.bennu("restore", remote)
+        before = self.ask("kv", "hash")
+        unseal = ("secret", "unseal", "--identity", self.path("offline.txt"))
+        for moment in (b"keys to tree", b"keys staged"):
+            answer = self.on_terminal(*unseal, signal_at=moment)
+            self.assert_whole_or_nothing(answer, before)
+            self.assertTrue(self.ask("verify")["in_sync"])
+            if answer.status == 0:
+                break
+        self.bennu(*unseal)
+        self.assertEqual(self.bennu("kv", "get", devices[0]["key"]).out, "x")
+        self.assertTrue(self.ask("verify")["in_sync"])
 
     def test_mistakes_of_the_command_line(self):
         self.refused("kv", "gett", "/a", words=["--help"])
