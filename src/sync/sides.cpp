@@ -80,10 +80,11 @@ Status fetch_remote(const Link& link, Sides& sides) {
 Error branch_gone(const Link& link, const git::ObjectId& last) {
   return make_error(
       Code::kFailedPrecondition,
-      fmt::format("branch {} is not at the remote any more, somebody deleted it there (it was at "
-                  "{}); put it back, or `bennu adopt --take kv` makes it anew with this store's "
-                  "state",
-                  link.branch, last.short_hex()),
+      fmt::format(
+          "branch {} is not at the remote any more (it was at {}): deleted there, or "
+          "remote.url names another repository now; put it back, or `bennu adopt --take kv` "
+          "makes it there, with all of this store's history",
+          link.branch, last.short_hex()),
       reason::kBranchGone);
 }
 
