@@ -88,6 +88,7 @@ std::string_view telling_line(std::string_view said) {
     const std::size_t end = std::min(said.find('\n'), said.size());
     std::string_view line = said.substr(0, end);
     said.remove_prefix(std::min(end + 1, said.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);  // ssh ends its lines like that
     line = line.substr(line.rfind('\r') == std::string_view::npos ? 0 : line.rfind('\r') + 1);
     for (const std::string_view prefix : {"fatal: ", "error: ", "ERROR: "}) {
       if (!line.starts_with(prefix)) continue;

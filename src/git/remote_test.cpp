@@ -304,8 +304,9 @@ TEST(GitProgram, NamesTheUsualFailures) {
   EXPECT_EQ(reason_of("fatal: write error: No space left on device\nfatal: index-pack failed\n"),
             reason::kNoSpace);
   EXPECT_THAT(git_error("x",
-                        "ssh: Could not resolve hostname h: Name or service not known\nfatal: "
-                        "Could not read from remote repository.\n")
+                        "Cloning into bare repository 'x'...\nssh: Could not resolve hostname h: "
+                        "Name or service not known\r\nfatal: Could not read from remote "
+                        "repository.\n")
                   .message,
               HasSubstr("hostname h"));
   EXPECT_EQ(git_error("x", "something new\n").code, Code::kInternal);
