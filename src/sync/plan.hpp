@@ -40,7 +40,7 @@ struct Plan {
   std::vector<PlannedChange> changes;  ///< in key order
   std::uint64_t puts = 0;
   std::uint64_t deletes = 0;
-  std::uint64_t total_keys = 0;        ///< in the state that is changed, for the budget
+  std::uint64_t total_keys = 0;  ///< in the state that is changed, for the budget
   /// Operational keys that Git changed and KV keeps: they go back to Git with the next export.
   std::vector<std::pair<std::string, std::string>> kept;
   std::vector<std::string>
