@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 
 #include "base/bytes.hpp"
@@ -83,6 +84,14 @@ Result<int> plan(const Context& context, const PlanFlags& flags) {
   if (!made) return different_if_both_changed(context, made.error());
   const json document = plan_json(*made);
   if (!flags.out.empty()) {
+    std::error_code none;
+    const auto there = std::filesystem::status(flags.out, none);
+    if (std::filesystem::exists(there) && !std::filesystem::is_regular_file(there)) {
+      return make_error(
+          Code::kInvalidArgument,
+          fmt::format("{} is no ordinary file; for the plan on stdout, use `bennu plan -o json`",
+                      printable(flags.out)));
+    }
     BENNU_TRY(env::replace_file(flags.out, to_text(document) + "\n", 0644));
   }
   context.out.result(document, plan_text(context.out, *made));

@@ -9,6 +9,7 @@
 #include "cli/session.hpp"
 #include "inventory/inventory.hpp"
 #include "sync/restore.hpp"
+#include "sync/sides.hpp"
 
 namespace bennu::cli {
 namespace {
@@ -56,6 +57,8 @@ Result<sync::RestoreReport> restore_into(const Context& context, node::DataDir& 
         config::kSettingsFile));
     settings.remote_url.clear();
   }
+  // Of what was fetched from, nothing is left that a remote set later could be taken for.
+  if (settings.remote_url.empty()) BENNU_TRY(sync::forget_remote_branch(link));
   inventory::Inventory inventory(directory.store(), env::system_clock(), env::system_random());
   BENNU_TRY(inventory.ensure_derived());
   BENNU_TRY(directory.commit(settings));

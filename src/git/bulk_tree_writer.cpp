@@ -61,6 +61,10 @@ struct BulkTreeWriter::Impl {
   Impl(PackWriter* into, BulkOptions with) : writer(into), options(std::move(with)) {
     stack.emplace_back().early = &early;
   }
+  // A tree may name the batch that it lies in; one that no worker took would keep itself for ever.
+  ~Impl() { batch->trees.clear(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   // The bytes of a file, or the id of what is there already.
   struct Content {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 #include "base/bytes.hpp"
 #include "git/reasons.hpp"
@@ -114,7 +115,7 @@ class LineSplitter {
       }
       while (line_.ends_with(' ')) line_.pop_back();
       const bool complaint = line_.starts_with("fatal: ") || line_.starts_with("error: ");
-      if (!line_.empty() && !complaint) listener_(line_);
+      if (!line_.empty() && !complaint) listener_(without_credentials(line_));
       line_.clear();
     }
   }
@@ -164,8 +165,21 @@ Result<env::ProcessResult> run_git(const std::filesystem::path& directory,
   return result;
 }
 
+std::string without_credentials(std::string_view text) {
+  std::string out;
+  std::size_t done = 0;
+  for (auto at = text.find("://"); at != std::string_view::npos; at = text.find("://", done)) {
+    std::size_t begin = at;
+    while (begin > done && std::isalnum(static_cast<unsigned char>(text[begin - 1])) != 0) --begin;
+    const std::size_t end = std::min(text.find_first_of(" \t\r\n'\"`", at), text.size());
+    out.append(text.substr(done, begin - done)).append(shown_url(text.substr(begin, end - begin)));
+    done = end;
+  }
+  return out.append(text.substr(done));
+}
+
 Error git_error(std::string_view context, std::string_view said) {
-  const std::string line = printable(telling_line(said), 300);
+  const std::string line = printable(without_credentials(telling_line(said)), 300);
   for (const auto& rule : kRules) {
     if (said.find(rule.said) == std::string_view::npos) continue;
     return make_error(rule.code, fmt::format("{}: {} ({})", context, line, rule.advice),

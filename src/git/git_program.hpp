@@ -25,6 +25,9 @@ namespace bennu::git {
                                                  std::vector<std::string> arguments,
                                                  const RemoteOptions& options);
 
+/// The text with every URL in it as `shown_url` shows it.
+[[nodiscard]] std::string without_credentials(std::string_view text);
+
 /// The Error for what git wrote to stderr. `context`: what was tried and where ("cannot fetch from
 /// `URL`").
 [[nodiscard]] Error git_error(std::string_view context, std::string_view said);

@@ -288,6 +288,13 @@ TEST(GitProgram, ShowsNoPasswords) {
   EXPECT_EQ(shown_url("git@example.org:x.git"), "git@example.org:x.git");
 }
 
+TEST(GitProgram, QuotesNoPasswordsOfGit) {
+  const auto said = git_error("x", "fatal: could not read Password for 'http://token@h': no\n");
+  EXPECT_EQ(said.message.find("token"), std::string::npos) << said.message;
+  EXPECT_EQ(without_credentials("to https://a:b@h/x.git and ssh://git@h/y, see http://h/@z"),
+            "to https://…@h/x.git and ssh://git@h/y, see http://h/@z");
+}
+
 TEST(GitProgram, NamesTheUsualFailures) {
   const auto reason_of = [](std::string_view said) { return git_error("x", said).reason; };
   EXPECT_EQ(reason_of("git@github.com: Permission denied (publickey).\nfatal: Could not read from "

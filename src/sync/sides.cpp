@@ -220,7 +220,10 @@ Result<Sides> examine(const Link& link, Fetch fetch, bool guarded) {
   BENNU_ASSIGN(sides.state, read_sync_state(link.store));
   if (fetch == Fetch::kYes) BENNU_TRY(fetch_remote(link, sides));
   BENNU_ASSIGN(const auto local, link.repository.find_ref(local_ref(link)));
-  BENNU_ASSIGN(const auto remote, link.repository.find_ref(remote_ref(link)));
+  std::optional<git::ObjectId> remote;  // none without a remote, whatever was fetched once
+  if (!link.remote_url.empty()) {
+    BENNU_ASSIGN(remote, link.repository.find_ref(remote_ref(link)));
+  }
   sides.local_head = local.value_or(git::ObjectId{});
   sides.remote_head = remote.value_or(git::ObjectId{});
   if (sides.branch_gone && guarded) return branch_gone(link, sides.remote_head);

@@ -85,6 +85,24 @@ class Cycle(harness.Case):
         self.assertEqual(self.git("log", "--format=%an", "main", cwd=remote), "Bob\nAnna")
         self.assert_clean(remote)
 
+    def test_a_store_from_a_bundle_goes_on_and_moves_to_a_new_remote(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.git("bundle", "create", "-q", self.path("net.bundle"), "main", cwd=remote)
+        self.ask("restore", self.path("net.bundle"))
+        for value in ("2", "3"):
+            self.bennu("kv", "put", "/a", value)
+            self.assertTrue(self.ask("export")["changed"])
+            self.assertEqual(self.ask("drift")["kv"], [])
+        new = self.remote("new.git")
+        settings = self.path("data", "bennu.toml")
+        with open(settings, encoding="utf-8") as file:
+            text = file.read()
+        with open(settings, "w", encoding="utf-8") as file:
+            file.write(text.replace("url = ''", f"url = '{new}'"))
+        self.assertTrue(self.ask("export")["pushed"])
+        self.assertEqual(self.git("show", "main:a", cwd=new), "3")
+        self.assertEqual(self.git("rev-list", "--count", "main", cwd=new), "3")
+
     def test_every_kind_of_tree_entry_comes_back(self):
         remote = self.remote()
         clone = self.path("clone")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 
 import harness
 
@@ -236,6 +237,12 @@ class Guards(harness.Case):
         self.assertEqual((plan["direction"], plan["deletes"], plan["over_budget"]), ("git", 50, True))
         self.ask("apply", self.path("p"))
         self.assertEqual(self.git("ls-tree", "-r", "main", cwd=remote), "")
+
+    def test_a_plan_is_saved_in_an_ordinary_file_only(self):
+        self.bennu("init")
+        os.mkfifo(self.path("pipe"))
+        self.assert_one_line(self.bennu("plan", "--out", "pipe", expect=1), "no ordinary file")
+        self.assertTrue(stat.S_ISFIFO(os.stat(self.path("pipe")).st_mode))
 
     def test_the_budget_holds_for_imports_too_and_a_stale_plan_is_refused(self):
         files = {f"k{i}": str(i) for i in range(50)}
