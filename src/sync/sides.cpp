@@ -23,18 +23,21 @@ Result<bool> is_in(const Link& link, const git::ObjectId& commit, const git::Obj
 }
 
 // An export that was cut off after its commit became visible here: the base follows, as it would
-// have.
+// have. An intent whose commit the remote has is done, whether or not its push was answered.
 Status settle(const Link& link, Sides& sides) {
   const std::vector<Intent> intents = sides.state.intents;
   for (const Intent& intent : intents) {
+    bool base_is_there = false;
     if (sides.state.base) {
-      BENNU_ASSIGN(const bool base_is_there, is_in(link, intent.commit, sides.state.base->commit));
-      if (base_is_there) continue;
+      BENNU_ASSIGN(base_is_there, is_in(link, intent.commit, sides.state.base->commit));
     }
+    BENNU_ASSIGN(const bool pushed, is_in(link, intent.commit, sides.remote_head));
+    if (base_is_there && !pushed) continue;
     BENNU_ASSIGN(const bool contained, is_in(link, intent.commit, sides.local_head));
-    if (contained && intent.commit != sides.local_head) continue;  // older, waits to be pushed
+    const bool older = contained && intent.commit != sides.local_head;
+    if (!base_is_there && older) continue;  // waits to be pushed
     std::vector<kv::Op> ops{intent_delete(intent)};
-    if (contained) {
+    if (contained && !base_is_there) {
       ops = {base_put({.commit = intent.commit, .tree = intent.tree, .revision = intent.revision})};
     }
     BENNU_TRY(write_unmoved(link.store, sides.state, std::move(ops)));

@@ -72,6 +72,20 @@ class Guards(harness.Case):
         self.assertEqual(refused.json["error"]["reason"], "sync.base_rewritten")
         self.assertEqual(self.head(remote), first)
 
+    def test_a_commit_whose_push_got_no_answer_is_known_to_be_there_once_it_was_seen(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.ask("restore", remote)
+        first = self.head(remote)
+        self.bennu("kv", "put", "/b", "2")
+        self.bennu("export", env=self.break_pushes(arrive=True), expect=2)
+        self.assertNotEqual(self.head(remote), first)
+        self.ask("export")
+        self.git("update-ref", "refs/heads/main", first, cwd=remote)
+        for command in ("drift", "export"):
+            refused = self.bennu(command, "-o", "json", expect=1)
+            self.assertEqual(refused.json["error"]["reason"], "sync.base_rewritten")
+        self.assertEqual(self.head(remote), first)
+
     def test_adopt_never_empties_either_side_unasked(self):
         remote = self.seeded_remote({"a": "1"})
         head = self.head(remote)

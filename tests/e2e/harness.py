@@ -110,6 +110,18 @@ class Case(unittest.TestCase):
             self.assertEqual(done.returncode, 0, f"git {args}: {done.stderr.decode()}")
         return done.stdout.decode("utf-8", "surrogateescape").strip()
 
+    def break_pushes(self, arrive):
+        """An environment in which git fails at each push: before it, or after it has arrived."""
+        os.makedirs(self.path("bin"), exist_ok=True)
+        push = f'"{shutil.which("git")}" "$@"'
+        with open(self.path("bin", "git"), "w", encoding="utf-8") as script:
+            script.write('#!/bin/sh\nfor argument in "$@"; do\n  [ "$argument" = push ] || continue\n'
+                         + (f"  {push} >/dev/null 2>&1\n" if arrive else "")
+                         + "  echo 'fatal: the remote end hung up unexpectedly' >&2\n  exit 128\n"
+                         f"done\nexec {push}\n")
+        os.chmod(self.path("bin", "git"), 0o755)
+        return {"PATH": self.path("bin") + ":" + os.environ["PATH"]}
+
     def remote(self, name="remote.git", branch="main"):
         self.git("init", "-q", "--bare", "-b", branch, self.path(name))
         return self.path(name)
