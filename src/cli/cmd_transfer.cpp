@@ -126,7 +126,9 @@ Result<int> import_command(const Context& context, const ImportFlags& flags) {
                       {"broken_rules", broken},
                       {"puts", done->puts},
                       {"deletes", done->deletes},
-                      {"normalised", id_or_null(done->normalised)}},
+                      {"normalised", id_or_null(done->normalised)},
+                      {"push_problem", done->push_problem},
+                      {"plaintext", done->plaintext}},
                      text);
   return flags.no_push ? kExitDone : push_status(context, done->push_problem);
 }

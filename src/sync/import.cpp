@@ -61,6 +61,7 @@ Status normalise(const Link& link, const Sides& sides, bool push, ImportReport& 
   if (kv.changed) return {};
   BENNU_ASSIGN(const auto exported, export_state(link, {.push = push, .fetch = Fetch::kNo}));
   report.normalised = exported.commit;
+  report.push_problem = exported.push_problem;
   return {};
 }
 

@@ -118,6 +118,18 @@ class Network(harness.Case):
         self.assertEqual(self.git("show", "main:users/1.json", cwd=self.net), text)
         self.assertFalse(self.ask("export", data="second")["changed"])
 
+    def test_an_import_that_only_normalises_says_what_was_not_pushed(self):
+        text = self.git("show", "main:users/1.json", cwd=self.net)
+        head = self.push_files({"users/1.json": json.dumps(json.loads(text))}, self.net)
+        self.ask("restore", self.net, "--identity", self.path("offline.txt"), data="second")
+        done = self.bennu("import", "-o", "json", data="second", expect=2, env=self.break_pushes(arrive=False))
+        self.assertIsNotNone(done.json["normalised"])
+        self.assertIn("hung up", done.json["push_problem"])
+        self.assertIn("not pushed", done.err)
+        self.assertEqual(self.git("rev-parse", "main", cwd=self.net), head)
+        self.assertTrue(self.ask("export", data="second")["pushed"])
+        self.assertEqual(self.git("rev-parse", "main", cwd=self.net), done.json["normalised"])
+
     def test_a_field_that_a_person_changed_arrives_as_a_field(self):
         document = json.loads(self.git("show", "main:users/1.json", cwd=self.net))
         document["username"] = "anne"
