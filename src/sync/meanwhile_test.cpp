@@ -282,6 +282,7 @@ TEST_F(Meanwhile, AnAdoptionThatWasCutOffIsEndedByTheNextRun) {
   value_of(store_->txn(
       {.success = {base_put({.commit = theirs, .tree = tree}),
                    kv::Op{kv::DeleteRangeRequest{.range = kv::prefix_range(kIntentPrefix)}}}}));
+  link_.remote_url = "https://git.example.org/net.git";
   const auto sides = value_of(examine(link_, Fetch::kNo));
   EXPECT_EQ(sides.local_head, theirs);
   EXPECT_FALSE(sides.unpushed);
