@@ -302,6 +302,12 @@ class Crash(harness.Case):
         self.bennu("plan", "--out", self.path("plan"), expect=2)
         self.check_every_step("apply", self.path("plan"), already="no longer fits")
 
+    def test_apply_to_kv(self):
+        self.restored({f"k{i}": str(i) for i in range(50)})
+        self.push_files({"new": "1"}, self.remote_path, remove=[f"k{i}" for i in range(40)])
+        self.bennu("plan", "--out", self.path("plan"), expect=2)
+        self.check_every_step("apply", self.path("plan"), already="no longer fits")
+
     def rewritten(self):
         """A store with a commit that is not pushed, and a branch that was rewritten."""
         self.restored({"a": "1", "c": "1"})
@@ -316,6 +322,10 @@ class Crash(harness.Case):
     def test_adopt_of_git(self):
         self.rewritten()
         self.check_every_step("adopt", "--take", "git", "--yes")
+
+    def test_export_after_adopt_of_git(self):
+        self.rewritten()
+        self.check_every_step("adopt", "--take", "git", "--yes", instead=["export"])
 
     def test_adopt_of_kv(self):
         self.rewritten()
