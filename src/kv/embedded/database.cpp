@@ -81,6 +81,53 @@ rocksdb::ColumnFamilyOptions family_options(const DatabaseOptions& options,
   return family;
 }
 
+struct Opened {
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+};
+
+Result<Opened> open_rocksdb(const DatabaseOptions& options, bool create) {
+  const auto cache = rocksdb::NewLRUCache(options.memory_budget_bytes);
+  const auto family = family_options(options, cache);
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const char* name : kFamilyNames) families.emplace_back(name, family);
+  Opened opened;
+  rocksdb::DB* db = nullptr;
+  const auto db_options = database_options(options, create, cache);
+  const std::string path = options.path.string();
+  const auto status =
+      options.read_only
+          ? rocksdb::DB::OpenForReadOnly(db_options, path, families, &opened.handles, &db)
+          : rocksdb::DB::Open(db_options, path, families, &opened.handles, &db);
+  if (!status.ok()) return to_error(status, fmt::format("cannot open the store in {}", path));
+  opened.db.reset(db);
+  return opened;
+}
+
+// Asked of a database that is open to read only: opening it to write may drop what is damaged.
+Status check_torn(DatabaseOptions options, const std::vector<TornLog>& torn) {
+  options.read_only = true;
+  const auto damage = [](const TornLog& log) {
+    return make_error(Code::kDataLoss,
+                      fmt::format("{} is damaged at offset {}: its end is missing, though later "
+                                  "logs follow; restore the store from Git or a backup",
+                                  log.file.string(), log.at),
+                      reason::kCorrupt);
+  };
+  auto opened = open_rocksdb(options, false);
+  if (!opened) {
+    return opened.error().reason == reason::kCorrupt ? damage(torn.front()) : opened.error();
+  }
+  const Database database(FolderLock(), std::move(opened->db), options.path,
+                          std::move(opened->handles));
+  std::uint64_t needed = 0;
+  database.db().GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep, &needed);
+  for (const TornLog& log : torn) {
+    if (log.number >= needed) return damage(log);
+  }
+  return {};
+}
+
 }  // namespace
 
 Database::Database(FolderLock lock, std::unique_ptr<rocksdb::DB> db, fs::path path,
@@ -103,22 +150,10 @@ std::shared_ptr<const rocksdb::Snapshot> Database::snapshot() const {
 Result<std::unique_ptr<Database>> open_database(const DatabaseOptions& options) {
   BENNU_ASSIGN(auto folder,
                prepare_folder(options.path, options.create_if_missing, options.read_only));
-  const auto cache = rocksdb::NewLRUCache(options.memory_budget_bytes);
-  const auto family = family_options(options, cache);
-  std::vector<rocksdb::ColumnFamilyDescriptor> families;
-  for (const char* name : kFamilyNames) families.emplace_back(name, family);
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  rocksdb::DB* db = nullptr;
-  const auto db_options = database_options(options, folder.create, cache);
-  const auto status =
-      options.read_only
-          ? rocksdb::DB::OpenForReadOnly(db_options, options.path.string(), families, &handles, &db)
-          : rocksdb::DB::Open(db_options, options.path.string(), families, &handles, &db);
-  if (!status.ok()) {
-    return to_error(status, fmt::format("cannot open the store in {}", options.path.string()));
-  }
-  return std::make_unique<Database>(std::move(folder.lock), std::unique_ptr<rocksdb::DB>(db),
-                                    options.path, std::move(handles));
+  if (!folder.torn.empty()) BENNU_TRY(check_torn(options, folder.torn));
+  BENNU_ASSIGN(auto opened, open_rocksdb(options, folder.create));
+  return std::make_unique<Database>(std::move(folder.lock), std::move(opened.db), options.path,
+                                    std::move(opened.handles));
 }
 
 Status merge_small_files(const Database& database) {

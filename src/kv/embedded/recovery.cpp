@@ -1,11 +1,15 @@
 #include "kv/embedded/recovery.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 
 #include "base/bytes.hpp"
 #include "kv/embedded/codec.hpp"
 #include "kv/embedded/count_store.hpp"
+#include "kv/embedded/log_reader.hpp"
+#include "kv/reasons.hpp"
 
 namespace bennu::kv::embedded {
 namespace {
@@ -18,6 +22,30 @@ Result<std::int64_t> last_logged(const Database& database) {
   if (!it->Valid()) return 0;
   if (it->key().size() != 8) return corrupt_record("log", it->key().ToStringView());
   return static_cast<std::int64_t>(read_be64(it->key().ToStringView()));
+}
+
+// Whether every revision is in the log that may have been read from RocksDB's own logs: those after
+// the last one in a table. A log that is gone leaves a gap.
+Status check_history(const Database& database, const View& view, std::int64_t first) {
+  rocksdb::ColumnFamilyMetaData about;
+  database.db().GetColumnFamilyMetaData(database.family(Family::kLog), &about);
+  std::int64_t last = std::max(first, view.compacted.value);
+  for (const auto& level : about.levels) {
+    for (const auto& file : level.files) {
+      if (file.largestkey.size() != 8) return corrupt_record("log", file.largestkey);
+      last = std::max(last, static_cast<std::int64_t>(read_be64(file.largestkey)));
+    }
+  }
+  LogCursor log(database, view, {last + 1});
+  for (; log.valid(); log.next(), ++last) {
+    if (log.entry().revision == last + 1) continue;
+    return make_error(Code::kDataLoss,
+                      fmt::format("revisions {} to {} are missing in {}, though later ones are "
+                                  "there: restore the store from Git or a backup",
+                                  last + 1, log.entry().revision - 1, database.path().string()),
+                      reason::kCorrupt);
+  }
+  return log.status();
 }
 
 // Calls `take` with each id under a prefix and its value.
@@ -98,14 +126,15 @@ Result<Recovered> recover(const Database& database) {
   Recovered out;
   auto view = std::make_shared<View>();
   BENNU_ASSIGN(const auto initial, read_meta(database, meta::kInitial));
-  if (!initial) return corrupt_record("meta", meta::kInitial);
   BENNU_ASSIGN(const std::int64_t logged, last_logged(database));
   BENNU_ASSIGN(const auto compacted, read_meta(database, meta::kCompacted));
   BENNU_ASSIGN(auto stages, read_stages(database, out));
-  view->revision = {std::max(*initial, logged)};
+  view->revision = {std::max(initial.value_or(1), logged)};
   view->compacted = {compacted.value_or(0)};
   view->stages = std::make_shared<const StageTable>(std::move(stages));
   view->snapshot = database.snapshot();
+  BENNU_TRY(check_history(database, *view, initial.value_or(1)));
+  if (!initial) return corrupt_record("meta", meta::kInitial);
   BENNU_ASSIGN(auto counts, recover_counts(database, *view));
   view->counts = std::move(counts.index);
   out.counts_saved = counts.saved;

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstdint>
 #include <fstream>
+#include <map>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -162,19 +163,42 @@ Status cut(const fs::path& file, std::uint64_t size) {
   return done ? Status{} : Status(io_error(file, "cut the torn end of", error));
 }
 
-Status check_logs(const fs::path& folder, bool read_only) {
+// The logs by number, oldest first, but for empty ones: of processes that only read. RocksDB keeps
+// those until something is written.
+Result<std::map<std::uint64_t, fs::path>> find_logs(const fs::path& folder, bool read_only) {
+  std::map<std::uint64_t, fs::path> logs;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     if (it->path().extension() != ".log") continue;
-    if (it->file_size(error) == 0 && !error && !read_only) {
-      // Of a process that only read. RocksDB keeps them until something is written.
-      if (::unlink(it->path().c_str()) != 0) return io_error(it->path(), "remove", errno);
+    if (it->file_size(error) == 0 && !error) {
+      if (!read_only && ::unlink(it->path().c_str()) != 0) {
+        return io_error(it->path(), "remove", errno);
+      }
       continue;
     }
-    BENNU_ASSIGN(const WalCheck check, check_wal(it->path()));
-    if (check.torn_at && !read_only) BENNU_TRY(cut(it->path(), *check.torn_at));
+    const std::string stem = it->path().stem().string();
+    std::uint64_t number = 0;
+    std::from_chars(stem.data(), stem.data() + stem.size(), number);
+    logs.emplace(number, it->path());
   }
-  return error ? Status(io_error(folder, "look into", error.value())) : Status{};
+  if (error) return io_error(folder, "look into", error.value());
+  return logs;
+}
+
+// Everything in a log is synced, and a torn end cut off, before the next log gets its first record.
+Result<std::vector<TornLog>> check_logs(const fs::path& folder, bool read_only) {
+  BENNU_ASSIGN(const auto logs, find_logs(folder, read_only));
+  std::vector<TornLog> torn;
+  for (const auto& [number, file] : logs) {
+    BENNU_ASSIGN(const WalCheck check, check_wal(file));
+    if (!check.torn_at) continue;
+    if (number != logs.rbegin()->first) {
+      torn.push_back({.file = file, .number = number, .at = *check.torn_at});
+    } else if (!read_only) {
+      BENNU_TRY(cut(file, *check.torn_at));
+    }
+  }
+  return torn;
 }
 
 }  // namespace
@@ -194,8 +218,11 @@ Result<PreparedFolder> prepare_folder(const fs::path& folder, bool create_if_mis
   // Before anything is looked at: a log that somebody is writing looks torn.
   BENNU_ASSIGN(auto lock, take_lock(folder, read_only));
   BENNU_ASSIGN(const bool create, check_contents(folder, may_create));
-  if (!create) BENNU_TRY(check_logs(folder, read_only));
-  return PreparedFolder{.lock = std::move(lock), .create = create};
+  std::vector<TornLog> torn;
+  if (!create) {
+    BENNU_ASSIGN(torn, check_logs(folder, read_only));
+  }
+  return PreparedFolder{.lock = std::move(lock), .create = create, .torn = std::move(torn)};
 }
 
 }  // namespace bennu::kv::embedded

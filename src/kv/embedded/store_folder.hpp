@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "base/result.hpp"
 
@@ -38,13 +39,23 @@ class FolderLock {
   int fd_ = -1;
 };
 
+/// A log that ends in the middle of a write.
+struct TornLog {
+  std::filesystem::path file;
+  std::uint64_t number = 0;
+  std::uint64_t at = 0;
+};
+
 struct PreparedFolder {
   FolderLock lock;
   bool create = false;  ///< there is nothing yet: RocksDB may create
+  /// Logs that are torn though later ones hold something: damage, unless RocksDB needs them no more
+  /// (a write failed, and what the log holds is in tables since).
+  std::vector<TornLog> torn;
 };
 
 /// Takes the folder (makes it, where it is missing and may be made), checks its format and its
-/// logs, and cuts a torn end off unless `read_only`.
+/// logs, and cuts a torn end off the newest unless `read_only`.
 [[nodiscard]] Result<PreparedFolder> prepare_folder(const std::filesystem::path& folder,
                                                     bool create_if_missing, bool read_only);
 

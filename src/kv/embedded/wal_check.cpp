@@ -229,6 +229,22 @@ Result<bool> has_hole(LogFile& log, std::uint64_t from) {
   return zeros_at_end >= kTell;
 }
 
+// Whether the file ends in the middle of the write that begins at `at`.
+Result<bool> is_cut_off(LogFile& log, std::uint64_t at) {
+  while (at < log.size()) {
+    BENNU_ASSIGN(const std::string_view rest, log.rest_of_block(at));
+    if (const Fragment fragment = fragment_at(rest); fragment.size != 0) {
+      at += fragment.size;
+    } else if (at + rest.size() < log.size()) {
+      if (kBlock - at % kBlock >= kHeader) return false;
+      at += rest.size();  // the tail of a block that no header fits in
+    } else {
+      return rest.size() < kHeader || kHeader + read_le(rest.substr(4), 2) > rest.size();
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<WalCheck> check_wal(const std::filesystem::path& file) {
@@ -244,8 +260,9 @@ Result<WalCheck> check_wal(const std::filesystem::path& file) {
                                   file.string(), whole, *later),
                       reason::kCorrupt);
   }
+  BENNU_ASSIGN(const bool cut_off, is_cut_off(log, whole));
   BENNU_ASSIGN(const bool hole, has_hole(log, whole));
-  return hole ? WalCheck{.torn_at = whole} : WalCheck{};
+  return cut_off || hole ? WalCheck{.torn_at = whole} : WalCheck{};
 }
 
 }  // namespace bennu::kv::embedded

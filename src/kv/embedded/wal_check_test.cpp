@@ -77,6 +77,26 @@ TEST_F(WalCheckTest, AHoleInTheLastWriteIsCut) {
   EXPECT_LT(*found->torn_at, 110'000U);
 }
 
+TEST_F(WalCheckTest, AWriteThatIsCutOffIsCut) {
+  const std::string good = log_of(2, 100'000);
+  std::optional<std::uint64_t> start;
+  // In a header, in data, and where a block of it ends.
+  for (const std::size_t size : {good.size() - 1, std::size_t{200'000}, std::size_t{5 * 32768},
+                                 std::size_t{5 * 32768 + 3}, std::size_t{110'000}}) {
+    const auto found = check(good.substr(0, size));
+    ASSERT_TRUE(found) << found.error().message;
+    ASSERT_TRUE(found->torn_at) << size;
+    EXPECT_EQ(*found->torn_at, start.value_or(*found->torn_at)) << size;
+    start = found->torn_at;
+  }
+  // A last write that is all there, but is not what was written, is left for RocksDB to refuse.
+  std::string flipped = good;
+  flipped[flipped.size() - 5] = 'w';
+  const auto found = check(flipped);
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_FALSE(found->torn_at);
+}
+
 // Bytes that could each begin a record must not make opening long.
 TEST_F(WalCheckTest, BytesThatLookLikeRecordsAreSearchedInNoTime) {
   const auto begin = env::system_clock().monotonic();
