@@ -161,7 +161,7 @@ Result<int> check(const Context& context) {
       {{"open", open}, {"epoch", mapping.ring().current()}, {"needed", needed}},
       open ? fmt::format("{} opens the key ring (epoch {})\n", link.identity.string(),
                          mapping.ring().current())
-           : fmt::format("the key ring is locked: {} opens no data key\n", link.identity.string()));
+           : fmt::format("the key ring is locked: {}\n", sync::why_locked(link.identity)));
   return open || !needed ? kExitDone : kExitDifferent;
 }
 

@@ -68,10 +68,8 @@ Status Secrecy::may_put(std::string_view key, std::string_view value) {
                reader_->range({.range = kv::prefix_range(first_key), .count_only = true}));
   const std::string advice = keys.count == 0
                                  ? "there is no key ring yet; make one with `bennu secret init`"
-                                 : fmt::format(
-                                       "{} does not open the data key here; name the "
-                                       "identity with `--identity FILE`",
-                                       identity_.string());
+                                 : fmt::format("{}; name the identity with `--identity FILE`",
+                                               sync::why_locked(identity_));
   return make_error(Code::kFailedPrecondition,
                     fmt::format("{}: is secret, and {}. Nothing was changed",
                                 sync::shown_key(*opened, key), advice),

@@ -220,6 +220,13 @@ Result<std::string> new_key_file(std::uint32_t epoch, std::span<const Recipient>
   return std::move(result.output);
 }
 
+std::string why_locked(const std::filesystem::path& identity) {
+  std::error_code ignored;
+  return std::filesystem::exists(identity, ignored)
+             ? fmt::format("{} opens no data key", identity.string())
+             : fmt::format("there is no identity file {}", identity.string());
+}
+
 Result<std::shared_ptr<const KeyRing>> unlock(const std::map<std::uint32_t, std::string>& files,
                                               const std::string& identity_path) {
   auto ring = std::make_shared<KeyRing>();

@@ -63,6 +63,10 @@ struct NewIdentity {
                                                std::span<const Recipient> recipients,
                                                env::Random& random);
 
+/// Why a ring that this identity should open is locked, for messages: the file is missing, or opens
+/// no data key.
+[[nodiscard]] std::string why_locked(const std::filesystem::path& identity);
+
 /// Opens every epoch's file (by epoch) with the identity. Errors: also kDataLoss (kTampered) for a
 /// file of another epoch.
 [[nodiscard]] Result<std::shared_ptr<const KeyRing>> unlock(

@@ -12,6 +12,7 @@
 #include "base/bytes.hpp"
 #include "git/tree_walk.hpp"
 #include "sync/export.hpp"
+#include "sync/put_check.hpp"
 #include "sync/reasons.hpp"
 #include "sync/shown_key.hpp"
 #include "sync/state_tree.hpp"
@@ -185,11 +186,14 @@ Result<Plan> plan_to_kv(const Link& link, const Sides& sides) {
   std::set<std::string> keys;
   for (const auto& [key, value] : changed.before) keys.insert(key);
   for (const auto& [key, value] : changed.after) keys.insert(key);
+  const bool locked = before_mapping.ring().empty() && mapping.ring().empty();
+  SealedImport sealed(link, mapping, plan.revision);
   for (const std::string& key : keys) {
     BENNU_ASSIGN(auto now, value_at(link, key, plan.revision));
     const auto wanted = changed.after.find(key);
     std::optional<std::string> after;
     if (wanted != changed.after.end()) after = wanted->second;
+    if (locked) BENNU_TRY(sealed.check(key, now.value, after));
     // Git's value takes a key off its lease; what only the lease holds is none of Git's business.
     if (now.leased ? !after : now.value == after) continue;
     if (now.value && !now.leased && is_operational(mapping, key)) {

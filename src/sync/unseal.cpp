@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "sync/age_keys.hpp"
 #include "sync/base_record.hpp"
 #include "sync/reasons.hpp"
 #include "sync/staged_changes.hpp"
@@ -42,8 +43,7 @@ Result<UnsealReport> unseal(const Link& link) {
   if (open.ring().empty()) {
     return make_error(
         Code::kFailedPrecondition,
-        fmt::format("{} opens no key of this store; name the identity with --identity FILE",
-                    link.identity.string()),
+        fmt::format("{}; name the identity with `--identity FILE`", why_locked(link.identity)),
         reason::kNoKey);
   }
   BENNU_ASSIGN(const auto locked, mapping_of_state(link.store, state.revision, {}));

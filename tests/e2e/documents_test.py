@@ -94,6 +94,45 @@ class Network(harness.Case):
         self.assertIsNotNone(commit)
         self.assertEqual(self.git("rev-parse", "main", cwd=self.net), head)
 
+    def edited(self, path, **fields):
+        """The text of a document of the remote with other fields."""
+        return json.dumps({**json.loads(self.git("show", f"main:{path}", cwd=self.net)), **fields})
+
+    def test_where_the_secrets_are_open_nothing_sealed_is_imported(self):
+        device = self.git("ls-tree", "-r", "--name-only", "main", "users/1/devices", cwd=self.net)
+        key = self.path("data", "identity.txt")
+        self.ask("restore", self.net, data="sealed")
+        self.ask("restore", self.net, "--identity", self.path("offline.txt"), data="second")
+        self.bennu("user", "set", "anna", "--email", "new@example.org", data="second")
+        changes = [  # what happens in Git, and the key that the refusal names
+            (lambda: self.ask("export", data="second"), "/net/users/1/email: is sealed in Git"),
+            (lambda: self.push_files({device: self.edited(device, status="inactive")}, self.net),
+             "/net/users/1/devices/~sealed~"),
+            (lambda: self.push_files({}, self.net, remove=[device]), "/net/users/1/devices/~sealed~"),
+        ]
+        for change, words in changes:
+            change()
+            before = self.bennu("kv", "ls", "--values", "/net/").out
+            self.bennu("plan", "--out", self.path("p"), expect=2)
+            os.rename(key, self.path("away.txt"))
+            for command in ("import",), ("plan",), ("drift",), ("apply", self.path("p")):
+                refused = self.bennu(*command, expect=1)
+                self.assert_one_line(refused, words, f"there is no identity file {key}", "--identity FILE")
+            self.assertEqual(self.bennu("kv", "ls", "--values", "/net/").out, before)
+            self.bennu("import", "--identity", self.path("away.txt"))
+            self.assertTrue(self.ask("verify", "--identity", self.path("away.txt"))["in_sync"])
+            os.rename(self.path("away.txt"), key)
+        self.assertEqual(self.ask("user", "show", "anna")["email"], "new@example.org")
+        self.assertEqual(self.ask("device", "list")["items"], [])
+        # What holds no secret needs no key, and neither does a store where all is sealed.
+        os.remove(key)
+        self.push_files({"cells/west.example.org.json": self.edited("cells/west.example.org.json", note="x")},
+                        self.net)
+        self.assertTrue(self.ask("import")["changed"])
+        self.assertEqual(self.bennu("kv", "get", "/net/cells/west.example.org/note").out, "x")
+        self.assertTrue(self.ask("import", data="sealed")["changed"])
+        self.assertTrue(self.ask("verify", data="sealed")["in_sync"])
+
     def test_a_document_in_another_formatting_is_normalised_by_exactly_one_commit(self):
         text = self.git("show", "main:users/1.json", cwd=self.net)
         document = json.loads(text)
