@@ -83,6 +83,30 @@ TEST_F(Hooked, CompactionWhileAStageBeginsTakesNoChangeFromIt) {
   EXPECT_EQ(found->kvs[0].create_revision, Revision{2});
 }
 
+// What is mended in the commit's turn of the write role holds everyone up.
+TEST_F(Hooked, AStageThatWaitedForALargeOneGivesItsTurnBack) {
+  int turns = 0;
+  open("stage.caught_up", [&] {
+    ++turns;
+    if (!armed.exchange(false)) return;
+    ASSERT_TRUE(put_staged(5000));
+  });
+  armed = true;
+  ASSERT_TRUE(put_staged(6000));
+  EXPECT_EQ(turns, 3) << "of the one between, and two of the one that waited";
+  const auto all = store->range({.range = all_keys()});
+  ASSERT_TRUE(all);
+  EXPECT_EQ(all->count, 6000);
+  for (const auto& kv : all->kvs) {
+    EXPECT_EQ(kv.mod_revision, Revision{3});
+    EXPECT_EQ(kv.version, kv.create_revision == Revision{2} ? 2 : 1);
+  }
+  armed = false;
+  turns = 0;
+  ASSERT_TRUE(put_staged(6000));
+  EXPECT_EQ(turns, 1);
+}
+
 // A delete of more than is held in memory takes the way of a stage; what others do meanwhile must
 // not show.
 class ManyDeleted : public Hooked {

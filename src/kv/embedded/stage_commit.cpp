@@ -9,8 +9,11 @@
 namespace bennu::kv::embedded {
 namespace {
 
-// So many revisions may be left to mend while everyone waits.
+// So much may be left to mend while everyone waits, in revisions and in changes. One revision may
+// be a stage: such a turn is given back, but not for ever.
 constexpr std::int64_t kLastMended = 128;
+constexpr std::uint64_t kLastChanges = 4096;
+constexpr int kTurns = 4;
 constexpr int kMendAtOnce = 512;
 constexpr int kIngestAttempts = 20;
 
@@ -59,11 +62,20 @@ Result<Revision> StageCommit::run(const TxnRequest& request) {
   BENNU_TRY(check(request.compares, *context_.published->get()));
   BENNU_TRY(ingest());
   hit("stage.ingested");
-  Status done = catch_up();
-  if (done) {
-    done = context_.writer->exclusive([&](Group& group, Evaluation& evaluation, const View& view) {
-      return commit(request, group, evaluation, view);
-    });
+  Status done;
+  for (int turn = 1; turn <= kTurns; ++turn) {
+    bool again = false;
+    done = catch_up();
+    if (!done) break;
+    hit("stage.caught_up");
+    done = context_.writer->exclusive(
+        [&](Group& group, Evaluation& evaluation, const View& view) -> Status {
+          // Another stage may have been committed while this one waited.
+          BENNU_ASSIGN(const bool many, much_to_mend(view));
+          again = many && turn < kTurns;
+          return again ? Status{} : commit(request, group, evaluation, view);
+        });
+    if (!again) break;
   }
   if (!done) {
     context_.registry->forget_unclean(ticket_.id);
@@ -120,6 +132,16 @@ Status StageCommit::catch_up() {
   return {};
 }
 
+Result<bool> StageCommit::much_to_mend(const View& view) const {
+  std::uint64_t changes = 0;
+  LogCursor log(database_, view, mended_to_.next());
+  for (; log.valid() && changes <= kLastChanges; log.next()) {
+    changes += log.entry().stage_changes + log.entry().changes.size();
+  }
+  BENNU_TRY(log.status());
+  return changes > kLastChanges;
+}
+
 // A key is mended once per batch: mending reads what the tables say.
 Status StageCommit::mend_since(Revision from, const View& view, rocksdb::WriteBatch& batch,
                                bool write_through) {
@@ -155,7 +177,9 @@ Status StageCommit::mend(std::string_view key, const View& view, rocksdb::WriteB
   std::string bytes;
   auto status = database_.db().Get({}, database_.family(Family::kStaged), record_key, &bytes);
   if (status.IsNotFound()) {
-    if (rule_ != nullptr) late_.emplace(key);
+    if (rule_ == nullptr) return {};
+    BENNU_ASSIGN(const auto now, find_key(database_, view, key, view.revision));
+    if (now && rule_->takes(key, *now)) late_.emplace(key);
     return {};
   }
   if (!status.ok()) return to_error(status, "cannot read staged changes");

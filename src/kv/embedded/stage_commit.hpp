@@ -52,6 +52,7 @@ class StageCommit {
   [[nodiscard]] Status check(const std::vector<Compare>& compares, const View& view) const;
   [[nodiscard]] Status ingest();
   [[nodiscard]] Status catch_up();
+  [[nodiscard]] Result<bool> much_to_mend(const View& view) const;
   [[nodiscard]] Status mend_since(Revision from, const View& view, rocksdb::WriteBatch& batch,
                                   bool write_through);
   [[nodiscard]] Status mend(std::string_view key, const View& view, rocksdb::WriteBatch& batch);
@@ -68,7 +69,7 @@ class StageCommit {
   const StageBuilder::Built& built_;
   const StageRule* const rule_;
   TxnResponse response_;
-  std::set<std::string, std::less<>> late_;  // changed meanwhile, and not staged
+  std::set<std::string, std::less<>> late_;  // came to be under the rule meanwhile
   bool conditional_ = false;
   Revision mended_to_;
   std::uint64_t effective_;
