@@ -82,6 +82,7 @@ Result<git::ObjectId> folder_tree(const Link& link, const git::ObjectId& commit,
   return entry->id;
 }
 
+constexpr std::string_view kOwnKeys = "/_bennu/";
 constexpr std::string_view kBlobRecords = "/_bennu/tree/blob/";
 
 // The key under the prefix; of a tree record, the record of the path that its file has there.
@@ -234,19 +235,25 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
   KeyValues keys;
   const Mapping raw;
   BENNU_ASSIGN(const auto pack, git::PackWriter::begin(link.repository));
-  BENNU_TRY(read_state(repository, report.tree, raw, link.stop, link.progress,
-                       [&](std::string_view key, std::string_view value) -> Status {
-                         BENNU_ASSIGN(std::string full, moved_key(options.prefix, key));
-                         if (key.starts_with(kBlobRecords)) {
-                           BENNU_TRY(copy_blob(repository, *pack, value));
-                         }
-                         for (Finding& finding : find_credentials(full, value)) {
-                           report.credentials.push_back(
-                               {.path = std::string(full), .finding = std::move(finding)});
-                         }
-                         keys.emplace(std::move(full), std::string(value));
-                         return {};
-                       }));
+  BENNU_TRY(read_state(
+      repository, report.tree, raw, link.stop, link.progress,
+      [&](std::string_view key, std::string_view value) -> Status {
+        BENNU_ASSIGN(std::string full, moved_key(options.prefix, key));
+        if (full.starts_with(kOwnKeys) && !key.starts_with(kTreePrefix)) {
+          return make_error(Code::kInvalidArgument,
+                            fmt::format("{}: keys under {} are the store's own; nothing was "
+                                        "imported. Choose another --prefix",
+                                        printable(full), kOwnKeys));
+        }
+        if (key.starts_with(kBlobRecords)) {
+          BENNU_TRY(copy_blob(repository, *pack, value));
+        }
+        for (Finding& finding : find_credentials(full, value)) {
+          report.credentials.push_back({.path = std::string(full), .finding = std::move(finding)});
+        }
+        keys.emplace(std::move(full), std::string(value));
+        return {};
+      }));
   report.keys = keys.size();
   BENNU_ASSIGN(const auto state, read_sync_state(link.store));
   BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, state.revision, link.identity));

@@ -1,7 +1,9 @@
 """Decisions 6, 7 and 9: what must stop, and that it stops with nothing written and a way on."""
 
 import os
+import select
 import shutil
+import subprocess
 import stat
 
 import harness
@@ -192,12 +194,44 @@ class Guards(harness.Case):
         self.assertEqual(self.ask("export")["tree"], self.tree(other))
         self.assert_clean(remote)
 
+    def test_another_repository_is_never_imported_over_the_stores_own_keys(self):
+        other = self.seeded_remote({"bennu/local/sync/base": "{}"}, name="other.git")
+        self.bennu("init", "--schema", "none")
+        before = self.bennu("kv", "ls", "--all", "--values").out
+        for prefix in ("/_bennu/local/", "/_bennu/tree/file/", "/_"):
+            refused = self.bennu("import", other, "--prefix", prefix, expect=1)
+            self.assert_one_line(refused, "/_bennu/", "the store's own", "another --prefix")
+        self.assertEqual(self.bennu("kv", "ls", "--all", "--values").out, before)
+
+    def files(self, folder):
+        return sorted((os.path.join(place, name), os.stat(os.path.join(place, name)).st_ino)
+                      for place, _, names in os.walk(folder) for name in names)
+
     def test_two_restores_into_one_folder(self):
-        remote = self.seeded_remote({f"d{i % 50}/k{i}": str(i) for i in range(3000)})
-        first, second = self.start("restore", remote), self.start("restore", remote)
-        for process in (first, second):
-            process.communicate(timeout=120)
-        self.assertEqual(sorted((first.returncode, second.returncode)), [0, 1])
+        remote = self.seeded_remote({f"d{i % 5}/k{i}": str(i) for i in range(300)})
+        # The first is held where it fetches, with its store made.
+        os.mkdir(self.path("bin"))
+        for fifo in ("reached", "go_on"):
+            os.mkfifo(self.path(fifo))
+        with open(self.path("bin", "git"), "w", encoding="utf-8") as script:
+            script.write(f'#!/bin/sh\necho x > {self.path("reached")}\nread x < {self.path("go_on")}\n'
+                         f'exec "{shutil.which("git")}" "$@"\n')
+        os.chmod(self.path("bin", "git"), 0o755)
+        reached = os.open(self.path("reached"), os.O_RDWR)
+        go_on = os.open(self.path("go_on"), os.O_RDWR)
+        self.addCleanup(os.close, reached)
+        self.addCleanup(os.close, go_on)
+        held = subprocess.Popen([harness.BENNU, "restore", remote, "--data", self.path("data")], cwd=self.dir,
+                                env={**self.env, "PATH": self.path("bin") + ":" + os.environ["PATH"]},
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertTrue(select.select([reached], [], [], 120)[0])
+        before = self.files(self.path("data"))
+        self.assertIn("kv/CURRENT", " ".join(path for path, _ in before))
+        self.assert_one_line(self.bennu("restore", remote, expect=1), "in use by another process")
+        self.assertEqual(self.files(self.path("data")), before)
+        os.write(go_on, b"x\n" * 100)
+        _, err = held.communicate(timeout=120)
+        self.assertEqual((held.returncode, err), (0, b""))
         self.assertTrue(self.ask("verify")["in_sync"])
 
     def test_a_rewound_store_stops_and_adopt_goes_on(self):
