@@ -22,6 +22,22 @@ Result<git::ObjectId> id_field(const json& record, const char* name) {
   return *id;
 }
 
+// 0: the record's own.
+std::vector<Revision> revisions_field(const json& record, const char* name, Revision own) {
+  std::vector<Revision> revisions;
+  for (const json& number : record.value(name, json::array())) {
+    const Revision at{number.get<std::int64_t>()};
+    revisions.push_back(at.value == 0 ? own : at);
+  }
+  return revisions;
+}
+
+json numbers_of(const std::vector<Revision>& revisions) {
+  json numbers = json::array();
+  for (const Revision at : revisions) numbers.push_back(at.value);
+  return numbers;
+}
+
 std::string hex_or_empty(const git::ObjectId& id) {
   return id.is_null() ? std::string() : id.hex();
 }
@@ -34,10 +50,8 @@ Result<Base> parse_base(const kv::KeyValue& kv) {
     BENNU_ASSIGN(base.tree, id_field(record, "tree"));
     base.revision = Revision{record.at("revision").get<std::int64_t>()};
     if (base.revision.value == 0) base.revision = kv.mod_revision;
-    for (const json& number : record.value("applied", json::array())) {
-      const Revision at{number.get<std::int64_t>()};
-      base.applied.push_back(at.value == 0 ? kv.mod_revision : at);
-    }
+    base.applied = revisions_field(record, "applied", kv.mod_revision);
+    base.unsealed = revisions_field(record, "unsealed", kv.mod_revision);
     for (const json& entry : record.at("exceptions")) {
       base.exceptions.push_back({.key = entry.at("key").get<std::string>(),
                                  .base_id = entry.at("base").get<std::string>(),
@@ -96,12 +110,11 @@ kv::Op base_put(const Base& base) {
     exceptions.push_back(
         {{"key", held.key}, {"base", held.base_id}, {"git", held.git_id}, {"kv", held.kv_id}});
   }
-  json applied = json::array();
-  for (const Revision at : base.applied) applied.push_back(at.value);
   return put(std::string(kBaseKey), {{"commit", hex_or_empty(base.commit)},
                                      {"tree", hex_or_empty(base.tree)},
                                      {"revision", base.revision.value},
-                                     {"applied", applied},
+                                     {"applied", numbers_of(base.applied)},
+                                     {"unsealed", numbers_of(base.unsealed)},
                                      {"exceptions", exceptions}});
 }
 

@@ -56,9 +56,11 @@ struct Base {
   /// kNeverEqual: the two sides are yet to be made equal, go over everything.
   Revision revision;
   std::vector<Exception> exceptions;
-  /// Transactions after `revision` that changed nothing that Git lacks: an import's, an
-  /// unsealing's. 0 in the record means the transaction that wrote it (filled in by reading).
+  /// Transactions after `revision` that changed nothing that Git lacks. 0 in the record means the
+  /// transaction that wrote it (filled in by reading). `applied`: an import's or adoption's, which
+  /// made KV what the commit is and has no key that changed between `revision` and itself.
   std::vector<Revision> applied;
+  std::vector<Revision> unsealed;  ///< an unsealing's: the tree was the same before and after it.
 };
 
 /// Written durably before a commit becomes visible: a commit found later is ours only if it matches

@@ -28,7 +28,7 @@ constexpr std::size_t kNamesInMessage = 10;
 // need not read it again.
 constexpr std::int64_t kQuietRevisions = 1000;
 
-// Rewrites the files of the group's keys, as they were at its last revision.
+// Rewrites the files of the group's keys.
 Result<git::ObjectId> edit_tree(const Link& link, const Mapping& mapping, const Group& group,
                                 const git::ObjectId& tree, git::ObjectSink& sink) {
   std::map<std::string, FileOf> files;
@@ -37,11 +37,11 @@ Result<git::ObjectId> edit_tree(const Link& link, const Mapping& mapping, const 
     if (file.kind != FileKind::kNone) files.try_emplace(file.path, std::move(file));
   }
   const git::ObjectId start = tree == git::empty_tree_id() ? git::ObjectId{} : tree;
-  git::TreeEditor editor(sink, start, tree_rules(link.store, group.to));
+  git::TreeEditor editor(sink, start, tree_rules(link.store, group.read_at));
   for (const auto& [path, file] : files) {
     std::vector<kv::KeyValue> keys;
     for (const kv::KeyRange& range : file.reads) {
-      BENNU_ASSIGN(auto read, link.store.range({.range = range, .revision = group.to}));
+      BENNU_ASSIGN(auto read, link.store.range({.range = range, .revision = group.read_at}));
       std::ranges::move(read.kvs, std::back_inserter(keys));
     }
     BENNU_ASSIGN(const auto built, mapping.build(file, keys));

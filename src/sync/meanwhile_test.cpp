@@ -86,6 +86,18 @@ class Meanwhile : public testing::Test {
     return id;
   }
 
+  // A schema with secrets, and the key ring that the identity in our folder opens.
+  std::shared_ptr<const KeyRing> make_ring() {
+    put(std::string(kSchemaKey), std::string(default_schema_text()));
+    const std::string identity = dir_.path() / "identity.txt";
+    const auto made = value_of(ensure_identity(identity));
+    const auto offline = value_of(ensure_identity(dir_.path() / "offline.txt"));
+    const std::vector<Recipient> recipients{{.key = made.recipient}, {.key = offline.recipient}};
+    const std::string key_file = value_of(new_key_file(1, recipients, env::system_random()));
+    put(std::string(kFileRecordPrefix) + key_file_path(1), key_file);
+    return value_of(unlock({{1, key_file}}, identity));
+  }
+
   ExportReport export_all() { return value_of(export_state(link_, {})); }
 
   std::vector<std::string> changed_in_kv() { return value_of(drift(link_, Fetch::kNo)).kv; }
@@ -159,6 +171,128 @@ TEST_F(Meanwhile, AnotherKeyIsExportedAfterTheImport) {
     EXPECT_TRUE(value_of(verify(link_)).in_sync);
     EXPECT_TRUE(changed_in_kv().empty());
   }
+}
+
+// Two fields of one document: each side changes one of them.
+class TwoFields : public Meanwhile {
+ protected:
+  static constexpr std::string_view kSchema =
+      R"({"version":1,"mapping":1,"root":"/net/","prefixes":[{"prefix":"/now/","class":"operational"}],
+          "entities":[{"name":"node","path":"nodes/{ip}","fields":{
+            "status":{"type":"string"},"note":{"type":"string"},"name":{"type":"string"},
+            "load":{"type":"string","class":"operational"}}}]})";
+
+  TwoFields() {
+    put(std::string(kSchemaKey), std::string(kSchema));
+    put(kNode + "status", "up");
+    put(kNode + "load", "5");
+    export_all();
+  }
+
+  void put_signed(const std::string& key, const std::string& value, const std::string& actor) {
+    const kv::AuditContext by{.actor = {.name = actor, .email = actor + "@x"}, .node = "test"};
+    value_of(store_->txn(
+        {.success = {kv::Op{kv::PutRequest{.key = key, .value = value}},
+                     kv::audit_op(by, "put", "By " + actor, link_.clock, link_.random)}}));
+  }
+
+  static std::string document(const std::map<std::string, std::string>& fields) {
+    std::string text;
+    for (const auto& [name, value] : fields)
+      text += (text.empty() ? "{\n  \"" : ",\n  \"") + name + "\": \"" + value + '"';
+    return text + "\n}\n";
+  }
+
+  // Both sides have these fields, and nothing is left to do.
+  void expect_both(const std::map<std::string, std::string>& fields) {
+    for (const auto& [name, value] : fields) EXPECT_EQ(get(kNode + name), value) << name;
+    EXPECT_EQ(file("nodes/n1.json"), document(fields));
+    EXPECT_TRUE(value_of(verify(link_)).in_sync);
+    EXPECT_FALSE(export_all().changed);
+    EXPECT_TRUE(changed_in_kv().empty());
+  }
+
+  const std::string kNode = "/net/nodes/n1/";
+};
+
+TEST_F(TwoFields, AnImportThatKeepsAValueKeepsTheChangeBesideIt) {
+  commit({{"nodes/n1.json", document({{"status", "drained"}, {"load", "6"}})}});
+  value_of(import_commits(link_, {}));
+  expect_both({{"status", "drained"}, {"load", "5"}});
+}
+
+TEST_F(TwoFields, AnImportThatKeepsTheValueOfAFileKeepsItsMode) {
+  put("/now/b", "1");
+  export_all();
+  const auto head = value_of(repository_.find_ref("refs/heads/main"));
+  auto info = value_of(repository_.read_commit(*head));
+  const auto pack = value_of(git::PackWriter::begin(repository_));
+  git::TreeEditor editor(*pack, info.tree, {.leaf_name = "%v"});
+  const auto blob = value_of(pack->add(git::ObjectKind::kBlob, "2"));
+  value_of(editor.set("now/b", git::mode::kExecutable, blob));
+  info.tree = value_of(editor.finish());
+  info.parents = {*head};
+  info.message = "by hand\n";
+  const auto id = value_of(pack->add(git::ObjectKind::kCommit, value_of(git::format_commit(info))));
+  value_of(pack->finish());
+  value_of(repository_.update_ref("refs/heads/main", id, head));
+  value_of(import_commits(link_, {}));
+  EXPECT_EQ(get("/now/b"), "1");
+  EXPECT_EQ(file("now/b"), "1");
+  EXPECT_TRUE(value_of(verify(link_)).in_sync);
+}
+
+TEST_F(TwoFields, AnotherFieldIsExportedBesideTheImportedOne) {
+  auto files = Meanwhile::files(3 * kSpill, "1");
+  files["nodes/n1.json"] = document({{"status", "drained"}, {"load", "6"}});
+  commit(files);
+  // After the transaction of the one key that it keeps, while its own is staged.
+  link_.progress = [&](std::string_view what, std::uint64_t done, std::uint64_t) {
+    if (what != "keys staged" || done != 2) return;
+    put_signed(kNode + "note", "1", "Ada");
+    put(kNode + "name", "x");
+    put_signed(kNode + "load", "7", "Bob");
+  };
+  value_of(import_commits(link_, {}));
+  put_signed(kNode + "note", "2", "Ada");
+  export_all();
+  expect_both({{"status", "drained"}, {"load", "7"}, {"note", "2"}, {"name", "x"}});
+}
+
+TEST_F(TwoFields, AFieldThatTheImportRemovesStaysRemoved) {
+  put(kNode + "note", "1");
+  export_all();
+  commit({{"nodes/n1.json", document({{"load", "5"}})}});
+  other_ = [&] {
+    put_signed(kNode + "name", "x", "Ada");
+    value_of(store_->delete_range({.range = {.key = kNode + "load"}}));
+  };
+  value_of(import_commits(link_, {}));
+  export_all();
+  expect_both({{"name", "x"}});
+  EXPECT_EQ(get(kNode + "note"), "-");
+}
+
+TEST_F(TwoFields, AnotherFieldIsExportedBesideTheAdoptedOne) {
+  put(kNode + "status", "mine");
+  commit({{"nodes/n1.json", document({{"status", "drained"}, {"load", "5"}})}});
+  other_ = [&] { put_signed(kNode + "note", "1", "Ada"); };
+  value_of(adopt(link_, {.take = Take::kGit, .deletes_confirmed = true}));
+  export_all();
+  expect_both({{"status", "drained"}, {"load", "5"}, {"note", "1"}});
+}
+
+TEST_F(TwoFields, WholeStatesAreComparedWithTheBaseNotWithGitsHead) {
+  put(std::string(kFileRecordPrefix) + ".bennu/more", "x");  // may be of the mapping
+  put("/mine", "1");
+  commit(Meanwhile::files(3 * kSpill, "1"));
+  const auto differences = value_of(drift(link_, Fetch::kNo));
+  EXPECT_TRUE(differences.both.empty());
+  EXPECT_EQ(differences.git.size(), 3 * kSpill);
+  EXPECT_EQ(differences.kv.size(), 2U);
+  const auto plan = value_of(plan_to_git(link_, value_of(examine(link_, Fetch::kNo))));
+  EXPECT_EQ((std::pair{plan.puts, plan.deletes}), (std::pair<std::uint64_t, std::uint64_t>{2, 0}));
+  EXPECT_FALSE(plan.over_budget);
 }
 
 TEST_F(Meanwhile, AFolderIsNotTakenInOverAKeyThatCame) {
@@ -235,14 +369,8 @@ TEST_F(Meanwhile, AnAdoptionOfAnEqualTreeNeedsNoCommit) {
 }
 
 TEST_F(Meanwhile, AnUnsealingStopsAtAKeyThatChanged) {
-  put(std::string(kSchemaKey), std::string(default_schema_text()));
+  const auto ring = make_ring();
   const std::string identity = dir_.path() / "identity.txt";
-  const auto made = value_of(ensure_identity(identity));
-  const auto offline = value_of(ensure_identity(dir_.path() / "offline.txt"));
-  const std::vector<Recipient> recipients{{.key = made.recipient}, {.key = offline.recipient}};
-  const std::string key_file = value_of(new_key_file(1, recipients, env::system_random()));
-  put(std::string(kFileRecordPrefix) + key_file_path(1), key_file);
-  const auto ring = value_of(unlock({{1, key_file}}, identity));
   const std::string email = "/net/users/1/email";
   const std::string sealed = value_of(seal(*ring, email, "a@example.org"));
   put("/net/users/1/username", "anna");
@@ -264,6 +392,31 @@ TEST_F(Meanwhile, AnUnsealingStopsAtAKeyThatChanged) {
   put(email, "b@example.org");
   const auto plan = value_of(plan_to_git(link_, value_of(examine(link_, Fetch::kNo))));
   EXPECT_EQ((std::pair{plan.puts, plan.deletes}), (std::pair<std::uint64_t, std::uint64_t>{2, 0}));
+  export_all();
+  EXPECT_TRUE(value_of(verify(link_)).in_sync);
+}
+
+TEST_F(Meanwhile, WhatWasWrittenUnderASealedNameSurvivesItsUnsealing) {
+  make_ring();
+  const std::string device = "/net/users/1/devices/6f1c1f0e-3a52-4c5b-9d0e-2f6f0c1b7a11/";
+  put("/net/users/1/username", "anna");
+  put("/net/users/1/email", "a@example.org");
+  put(device + "name", "phone");
+  put(device + "status", "active");
+  link_.identity = dir_.path() / "identity.txt";
+  export_all();
+  link_.identity.clear();
+  value_of(adopt(link_, {.take = Take::kGit, .deletes_confirmed = true}));
+  const auto sealed = value_of(
+      store_->range({.range = kv::prefix_range("/net/users/1/devices/~sealed~"), .limit = 1}));
+  ASSERT_EQ(sealed.kvs.size(), 1U);
+  const std::string_view key = sealed.kvs[0].key;
+  put(std::string(key.substr(0, key.rfind('/'))) + "/status", "inactive");
+  link_.identity = dir_.path() / "identity.txt";
+  other_ = [&] { put("/net/users/1/username", "anne"); };
+  value_of(unseal(link_));
+  EXPECT_EQ(get(device + "status"), "inactive");
+  put("/other", "1");
   export_all();
   EXPECT_TRUE(value_of(verify(link_)).in_sync);
 }

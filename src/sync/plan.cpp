@@ -213,12 +213,13 @@ Result<Plan> plan_to_git(const Link& link, const Sides& sides) {
   BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, plan.revision, link.identity));
   BENNU_ASSIGN(const auto window, read_window(link, sides.state, mapping));
   if (window.whole) {
-    // Without usable history the commit's own keys stand for the state at the base.
+    // Without usable history the keys of the base's commit stand for the state at the base.
     KeyValues before;
-    if (!sides.git_tree.is_null()) {
+    if (!plan.base_commit.is_null()) {
+      BENNU_ASSIGN(const auto base, link.repository.read_commit(plan.base_commit));
       BENNU_ASSIGN(const auto old_mapping,
-                   mapping_of_tree(link.repository, sides.git_tree, link.identity));
-      BENNU_TRY(read_state(link.repository, sides.git_tree, old_mapping, link.stop, link.progress,
+                   mapping_of_tree(link.repository, base.tree, link.identity));
+      BENNU_TRY(read_state(link.repository, base.tree, old_mapping, link.stop, link.progress,
                            [&](std::string_view key, std::string_view value) -> Status {
                              before.emplace(key, value);
                              return {};

@@ -81,7 +81,7 @@ Result<UnsealReport> unseal(const Link& link) {
   if (state.base) {
     // The tree stays what it is, so this transaction is no change since the base.
     Base base = *state.base;
-    base.applied.emplace_back();
+    base.unsealed.emplace_back();
     extra.push_back(base_put(base));
   }
   BENNU_ASSIGN(report.revision, staged.commit({base_unmoved(state)}, std::move(extra)));

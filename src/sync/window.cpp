@@ -14,20 +14,20 @@ bool changes_mapping(std::string_view key) {
 }
 
 // The group that a transaction belongs to: its own if somebody signed it, else that of its unsigned
-// neighbours.
-Group& group_for(std::vector<Group>& groups, Revision revision,
+// neighbours after `from`. Beyond an unsealing a sealed name is not there any more to be read.
+Group& group_for(std::vector<Group>& groups, Revision from, Revision revision,
                  std::optional<kv::AuditEntry> audit) {
-  if (!audit && !groups.empty() && !groups.back().audit) {
-    groups.back().to = revision;
-    return groups.back();
-  }
-  groups.push_back({.from = revision, .to = revision, .audit = std::move(audit)});
+  const bool neighbour = !groups.empty() && groups.back().from > from;
+  if (!neighbour || audit || groups.back().audit)
+    groups.push_back({.from = revision, .audit = std::move(audit)});
+  groups.back().to = revision;
+  groups.back().read_at = revision;
   return groups.back();
 }
 
 // `ordinary`: whether the tree has had files that another mapping would place otherwise.
-void take_revision(const Mapping& mapping, const RevisionChanges& transaction, Window& window,
-                   bool& ordinary, std::set<std::string>& touched) {
+void take_revision(const Mapping& mapping, Revision from, const RevisionChanges& transaction,
+                   Window& window, bool& ordinary, std::set<std::string>& touched) {
   std::optional<kv::AuditEntry> audit;
   std::set<std::string> keys;
   bool others = false;
@@ -46,19 +46,23 @@ void take_revision(const Mapping& mapping, const RevisionChanges& transaction, W
   ordinary = ordinary || others;
   if (keys.empty()) return;
   touched.insert(keys.begin(), keys.end());
-  group_for(window.groups, transaction.revision, std::move(audit)).keys.merge(keys);
+  group_for(window.groups, from, transaction.revision, std::move(audit)).keys.merge(keys);
 }
 
-void join_neighbours(std::vector<Group>& groups) {
+void join_neighbours(std::vector<Group>& groups, const std::vector<Revision>& unsealed) {
   std::vector<Group> joined;
   for (Group& group : groups) {
     const bool same = !joined.empty() && joined.back().audit && group.audit &&
-                      joined.back().audit->actor == group.audit->actor;
+                      joined.back().audit->actor == group.audit->actor &&
+                      std::ranges::none_of(unsealed, [&](Revision at) {
+                        return joined.back().to < at && at < group.from;
+                      });
     if (!same) {
       joined.push_back(std::move(group));
       continue;
     }
     joined.back().to = group.to;
+    joined.back().read_at = group.read_at;
     joined.back().keys.merge(group.keys);
     joined.back().audit->summary = "several changes";
   }
@@ -94,7 +98,7 @@ Result<bool> read_stretch(const Link& link, const Mapping& mapping, Revision fro
   std::set<std::string> keys;
   for (const RevisionChanges& transaction : *changes) {
     room -= std::min(room, transaction.changes.size());
-    take_revision(mapping, transaction, window, ordinary, keys);
+    take_revision(mapping, from, transaction, window, ordinary, keys);
   }
   for (const std::string& key : keys)
     window.touched.try_emplace(key, Span{.before = from, .after = to}).first->second.after = to;
@@ -113,8 +117,9 @@ Result<Window> read_window(const Link& link, const SyncState& state, const Mappi
   }
   bool ordinary = state.base.has_value();
   std::size_t room = kMaxWindowKeys;
-  std::vector<Revision> ends;
-  if (state.base) ends = state.base->applied;
+  const Base base = state.base.value_or(Base{});
+  std::vector<Revision> ends = base.applied;
+  ends.insert(ends.end(), base.unsealed.begin(), base.unsealed.end());
   std::ranges::sort(ends);
   ends.push_back(window.to.next());
   Revision from = window.from;
@@ -127,9 +132,12 @@ Result<Window> read_window(const Link& link, const SyncState& state, const Mappi
       window.touched.clear();
       return window;
     }
+    if (std::ranges::count(base.applied, end) > 0) {
+      for (Group& group : window.groups) group.read_at = end;
+    }
     from = end;
   }
-  if (window.groups.size() > kMaxWindowGroups) join_neighbours(window.groups);
+  if (window.groups.size() > kMaxWindowGroups) join_neighbours(window.groups, base.unsealed);
   return window;
 }
 

@@ -25,6 +25,10 @@ namespace bennu::sync {
 struct Group {
   Revision from;
   Revision to;
+  /// Where its files are read: at `to`; of what came while an import or adoption was at work, at
+  /// that transaction. A file of it may hold what they changed beside what the group did, and
+  /// before them it had still the values that Git's commits had replaced.
+  Revision read_at;
   std::optional<kv::AuditEntry> audit;  ///< nothing: written past Bennu
   std::set<std::string> keys;           ///< of the tree
 };

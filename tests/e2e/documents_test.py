@@ -183,6 +183,20 @@ class Network(harness.Case):
         self.assert_one_line(refused, "anne")
         self.bennu("user", "add", "anna", "--core-node", "203.0.113.7")
 
+    def test_a_field_that_a_person_added_stays_beside_the_one_changed(self):
+        path = "links/198.51.100.1/203.0.113.7.json"
+        document = json.loads(self.git("show", f"main:{path}", cwd=self.net))
+        document.update({"status": "inactive", "note": "spare line"})
+        self.push_files({path: json.dumps(document)}, self.net)
+        self.assertIsNotNone(self.ask("import")["revision"])
+        there = json.loads(self.git("show", f"main:{path}", cwd=self.net))
+        key = "/net/links/198.51.100.1/203.0.113.7/"
+        for field, value in (("status", "active"), ("note", "spare line")):  # a status is operational
+            self.assertEqual(there[field], value)
+            self.assertEqual(self.ask("kv", "get", key + field)["value"], value)
+        self.assertTrue(self.ask("verify")["in_sync"])
+        self.assertFalse(self.ask("export")["changed"])
+
     def test_a_plain_clone_answers_without_store_and_server(self):
         clone = self.path("clone")
         self.git("clone", "-q", "-b", "main", self.net, clone)

@@ -1,5 +1,6 @@
 """Decisions 6, 7 and 9: what must stop, and that it stops with nothing written and a way on."""
 
+import json
 import os
 import select
 import shutil
@@ -122,6 +123,40 @@ class Guards(harness.Case):
         self.push_files({}, remote, remove=["a/b"])
         self.ask("import")
         self.assertTrue(self.ask("verify")["in_sync"])
+
+    def test_an_operational_value_is_kept_and_the_change_beside_it_taken(self):
+        remote = self.remote()
+        fields = {"status": {"type": "string"}, "load": {"type": "string", "class": "operational"}}
+        with open(self.path("schema.json"), "w", encoding="utf-8") as file:
+            json.dump({"version": 1, "mapping": 1, "root": "/net/", "prefixes": [],
+                       "entities": [{"name": "node", "path": "nodes/{ip}", "fields": fields}]}, file)
+        self.bennu("init", "--schema", self.path("schema.json"), "--remote", remote)
+        self.bennu("kv", "put", "/net/nodes/n1/status", "up")
+        self.bennu("kv", "put", "/net/nodes/n1/load", "5")
+        self.ask("export")
+        text = self.git("show", "main:nodes/n1.json", cwd=remote) + "\n"
+        changed = text.replace('"up"', '"drained"').replace('"5"', '"6"')
+        head = self.push_files({"nodes/n1.json": changed}, remote)
+        self.ask("import")
+        for field, value in (("status", "drained"), ("load", "5")):
+            self.assertEqual(self.ask("kv", "get", f"/net/nodes/n1/{field}")["value"], value)
+        self.assertEqual(self.git("show", "main:nodes/n1.json", cwd=remote) + "\n",
+                         text.replace('"up"', '"drained"'))
+        self.assertEqual(self.git("rev-parse", "main~1", cwd=remote), head)
+        self.assertTrue(self.ask("verify")["in_sync"])
+        self.assertFalse(self.ask("export")["changed"])
+
+    def test_what_git_alone_changed_is_not_kv_s_where_whole_states_are_compared(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.ask("restore", remote)
+        self.bennu("kv", "put", "/mine", "1")
+        self.push_files({f"n{i}": str(i) for i in range(30)}, remote)
+        self.bennu("secret", "init", "--offline", self.path("offline.txt"))  # another mapping
+        differences = self.bennu("drift", "-o", "json", expect=2).json
+        self.assertEqual((len(differences["git"]), differences["both"]), (30, []))
+        self.assertIn("/mine", differences["kv"])
+        plan = self.bennu("plan", "--from", "kv", "-o", "json", expect=2).json
+        self.assertEqual((plan["deletes"], plan["over_budget"]), (0, False))
 
     def test_a_remote_branch_that_somebody_deleted_is_said_so(self):
         remote = self.seeded_remote({"a": "1"})
