@@ -26,7 +26,35 @@ class FullDisk(harness.Case):
         with open(filler, "wb") as out:
             out.write(bytes(max(0, about.f_bavail * about.f_frsize - (kilobytes << 10))))
 
-    def test_every_command_says_so_in_one_line_and_reading_goes_on(self):
+    def free(self):
+        os.remove(os.path.join(self.disk, "filler"))
+
+    def refused(self, *command):
+        """A command that finds no room: one line, and the keys are what they were."""
+        self.leave(0)
+        before = self.bennu("kv", "ls", "--values", data="disk/net").out
+        answer = self.bennu(*command, expect=1, data="disk/net")
+        self.assert_one_line(answer, "No space left on device")
+        self.assertEqual(self.bennu("kv", "ls", "--values", data="disk/net").out, before)
+        self.free()
+
+    def test_exports_and_imports_do_all_or_nothing(self):
+        remote = self.seeded_remote({"a": "1"})
+        head = self.git("rev-parse", "main", cwd=remote)
+        self.ask("restore", remote, data="disk/net")
+        with open(self.path("large"), "wb") as out:
+            out.write(os.urandom(100_000))
+        self.bennu("kv", "put", "/large", "--file", self.path("large"), data="disk/net")
+        self.refused("export")
+        self.assertEqual(self.git("rev-parse", "main", cwd=remote), head)
+        self.assertTrue(self.ask("export", data="disk/net")["pushed"])
+        self.push_files({"more": os.urandom(100_000)}, remote)
+        self.refused("import")
+        self.assertTrue(self.ask("import", data="disk/net")["changed"])
+        self.assertTrue(self.ask("verify", data="disk/net")["in_sync"])
+        self.assert_clean(self.path("disk", "net", "repo.git"))
+
+    def test_puts_say_so_in_one_line_and_reading_goes_on(self):
         self.bennu("init", data="disk/net")
         self.bennu("kv", "put", "/kept", "small", data="disk/net")
         with open(self.path("large"), "wb") as out:
@@ -48,7 +76,7 @@ class FullDisk(harness.Case):
             self.assertLessEqual(set(stored), {item["key"] for item in keys})
             self.assertEqual(self.bennu("kv", "get", "/kept", data="disk/net").out, "small")
         self.assertGreater(refused, 4)
-        os.remove(os.path.join(self.disk, "filler"))
+        self.free()
         self.bennu("kv", "put", "/again", "v", data="disk/net")
         for key, value in stored.items():
             if value is not None:
