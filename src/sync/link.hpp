@@ -25,9 +25,9 @@ struct DeleteBudget {
   std::int64_t keys = 10;
   std::int64_t percent = 20;
 
-  /// `total`: the keys that there were.
+  /// `total`: the keys that there were. To delete all of several is always over.
   [[nodiscard]] bool is_over(std::int64_t deleted, std::int64_t total) const {
-    return deleted > keys && deleted * 100 > percent * total;
+    return (deleted > 1 && deleted >= total) || (deleted > keys && deleted * 100 > percent * total);
   }
 };
 

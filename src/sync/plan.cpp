@@ -254,13 +254,12 @@ Result<Plan> plan_to_git(const Link& link, const Sides& sides) {
 Status check_budget(const DeleteBudget& budget, std::int64_t deleted, std::int64_t total,
                     std::string_view side, bool confirmed) {
   if (confirmed || !budget.is_over(deleted, total)) return {};
-  return make_error(
-      Code::kFailedPrecondition,
-      fmt::format(
-          "this would delete {} of {} keys from {}, more than the budget ({} and {} %); look at "
-          "`bennu plan --out FILE`, then `bennu apply FILE` if it is right",
-          deleted, total, side, budget.keys, budget.percent),
-      reason::kDeleteBudget);
+  return make_error(Code::kFailedPrecondition,
+                    fmt::format("this would delete {} of {} keys from {}, more than the budget ({} "
+                                "and {} %, never all); look at "
+                                "`bennu plan --out FILE`, then `bennu apply FILE` if it is right",
+                                deleted, total, side, budget.keys, budget.percent),
+                    reason::kDeleteBudget);
 }
 
 }  // namespace bennu::sync

@@ -119,6 +119,7 @@ class Guards(harness.Case):
         self.bennu("init", "--schema", "none", "--remote", remote)
         self.bennu("kv", "put", "/a", "leaf")
         self.bennu("kv", "put", "/a/b", "below")
+        self.bennu("kv", "put", "/z", "far")
         self.ask("export")
         self.push_files({}, remote, remove=["a/b"])
         self.ask("import")
@@ -320,6 +321,17 @@ class Guards(harness.Case):
         self.assertEqual((plan["direction"], plan["deletes"], plan["over_budget"]), ("git", 50, True))
         self.ask("apply", self.path("p"))
         self.assertEqual(self.git("ls-tree", "-r", "main", cwd=remote), "")
+
+    def test_an_emptied_branch_is_not_taken_in_however_small_it_was(self):
+        remote = self.seeded_remote({"a": "1", "b": "2", "c": "3"})
+        self.ask("restore", remote)
+        self.push_files({}, remote, remove=["a", "b", "c"])
+        refused = self.bennu("import", "-o", "json", expect=1)
+        self.assertEqual(refused.json["error"]["reason"], "sync.delete_budget")
+        self.assertEqual(self.bennu("kv", "get", "/b").out, "2")
+        self.bennu("plan", "--out", "plan.json", expect=2)
+        self.bennu("apply", "plan.json")
+        self.bennu("kv", "get", "/b", expect=1)
 
     def test_a_plan_is_saved_in_an_ordinary_file_only(self):
         self.bennu("init")
