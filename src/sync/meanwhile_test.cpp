@@ -254,6 +254,8 @@ TEST_F(TwoFields, AnotherFieldIsExportedBesideTheImportedOne) {
     put_signed(kNode + "load", "7", "Bob");
   };
   value_of(import_commits(link_, {}));
+  export_all();
+  expect_both({{"status", "drained"}, {"load", "7"}, {"note", "1"}, {"name", "x"}});
   put_signed(kNode + "note", "2", "Ada");
   export_all();
   expect_both({{"status", "drained"}, {"load", "7"}, {"note", "2"}, {"name", "x"}});
