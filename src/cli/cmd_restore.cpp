@@ -87,6 +87,13 @@ Result<int> restore(const Context& context, const RestoreOptions& options) {
         fmt::format("{}: holds a secret in clear, also in the repository's history: change it",
                     printable(path)));
   }
+  if (report.exposed.count > 0) {
+    context.out.warn(fmt::format(
+        "{} sealed values lie in fields that .bennu/schema.json of this commit does not make "
+        "secret, first {}: they stay sealed, and new values of these fields would be exported in "
+        "clear; revert that change of the schema, or restore an older commit",
+        report.exposed.count, printable(report.exposed.examples.front())));
+  }
   for (const std::string& path : report.no_key) {
     context.out.warn(fmt::format(
         "{} secret values stay sealed: {} is missing from this commit, and no identity opens them "
@@ -112,6 +119,7 @@ Result<int> restore(const Context& context, const RestoreOptions& options) {
        {"broken_rules", broken},
        {"files", report.files},
        {"sealed", report.sealed},
+       {"exposed", report.exposed.count},
        {"branch", report.branch},
        {"verified", sync::verified_name(report.verified)},
        {"seconds", seconds}},

@@ -33,11 +33,13 @@ Status take_git(const Link& link, const Sides& sides, const AdoptOptions& option
                 AdoptReport& report) {
   BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, sides.git_tree, link.identity));
   std::map<std::string, std::string, std::less<>> wanted;
-  BENNU_TRY(read_state(link.repository, sides.git_tree, mapping, link.stop, link.progress,
-                       [&](std::string_view key, std::string_view value) -> Status {
-                         wanted[std::string(key)] = value;
-                         return {};
-                       }));
+  BENNU_ASSIGN(const auto stats,
+               read_state(link.repository, sides.git_tree, mapping, link.stop, link.progress,
+                          [&](std::string_view key, std::string_view value) -> Status {
+                            wanted[std::string(key)] = value;
+                            return {};
+                          }));
+  BENNU_TRY(refuse_exposed(sides.git_head, stats.exposed));
   Plan plan{
       .direction = Direction::kToKv, .git_head = sides.git_head, .revision = sides.state.revision};
   std::vector<std::string> gone;

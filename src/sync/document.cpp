@@ -242,6 +242,12 @@ class DocumentParser {
       parsed.fields.push_back({.name = name, .value = member.value.text, .sealed = true});
       return {};
     }
+    const bool sealed = member.value.kind == Kind::kString && sealed_epoch(member.value.text);
+    if (sealed && name.starts_with('$')) {
+      return error(member.offset, fmt::format("`{}` is a sealed name, and .bennu/schema.json does "
+                                              "not make that name secret; revert that change of it",
+                                              printable(name, 40)));
+    }
     if (!is_field_name(name)) {
       return error(member.offset,
                    fmt::format("`{}` cannot be a field; names have 1 to {} bytes and "
@@ -249,11 +255,11 @@ class DocumentParser {
                                printable(name, 40), kMaxFieldNameBytes));
     }
     const Field field = entity_.field(name);
-    if (field.traits.secret && member.value.kind == Kind::kString &&
-        sealed_epoch(member.value.text)) {
+    if (sealed && field.traits.secret) {
       parsed.fields.push_back({.name = name, .value = member.value.text, .sealed = true});
       return {};
     }
+    if (sealed) parsed.exposed.push_back(name);
     auto value = value_of(field.type, member.value);
     if (!value) {
       const bool declared = entity_.fields.contains(name);

@@ -55,6 +55,7 @@ struct DocumentSize {
 struct ParsedDocument {
   std::vector<DocumentField> fields;  ///< sorted by name
   bool exact = false;                 ///< append_document of the fields gives the same bytes
+  std::vector<std::string> exposed;   ///< fields with a sealed value that are not secret
 };
 
 /// Whether a key's last segment can be a field of a document: UTF-8, 1 to 255 bytes, not starting

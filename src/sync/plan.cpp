@@ -183,6 +183,7 @@ Result<Plan> plan_to_kv(const Link& link, const Sides& sides) {
     BENNU_TRY(diff_keys(link.repository, link.stop, before_mapping, mapping, git::ObjectId{},
                         sides.git_tree, changed));
   }
+  BENNU_TRY(refuse_exposed(sides.git_head, changed.exposed));
   std::set<std::string> keys;
   for (const auto& [key, value] : changed.before) keys.insert(key);
   for (const auto& [key, value] : changed.after) keys.insert(key);

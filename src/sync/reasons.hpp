@@ -21,6 +21,8 @@ inline constexpr Reason kNoKey =
     "sync.no_key";  ///< kFailedPrecondition: a secret, and no data key to seal it with
 inline constexpr Reason kTampered =
     "sync.tampered";  ///< kDataLoss: a sealed value that does not open at its path
+/// kFailedPrecondition: a schema that takes `secret` from values that are sealed in its tree.
+inline constexpr Reason kExposed = "sync.exposed";
 inline constexpr Reason kNoAge =
     "sync.no_age";  ///< kFailedPrecondition: the `age` program is missing
 inline constexpr Reason kNotARecipient =

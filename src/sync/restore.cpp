@@ -125,6 +125,7 @@ Result<RestoreReport> restore(Link& link, const std::string& revision) {
   BENNU_ASSIGN(report.no_key, missing_key_files(link.repository, commit.tree, stats.epochs));
   report.normalised = std::move(stats.examples);
   report.plaintext = std::move(stats.plaintext);
+  report.exposed = std::move(stats.exposed);
 
   BENNU_TRY(prove(link, mapping, at, report));
   const std::string ref = "refs/heads/" + link.branch;

@@ -19,6 +19,7 @@
 #include "base/result.hpp"
 #include "git/object.hpp"
 #include "sync/link.hpp"
+#include "sync/tree_parser.hpp"
 
 namespace bennu::sync {
 
@@ -39,6 +40,7 @@ struct RestoreReport {
   std::vector<std::string> no_key;      ///< of these key files, which the commit does not have
   std::vector<std::string> normalised;  ///< the first few such documents
   std::vector<std::string> plaintext;   ///< secrets that were found in clear in Git
+  Exposed exposed;
   std::string no_proof;  ///< set where secrets in clear have no key to seal them with
   std::string branch;
   Verified verified = Verified::kNo;

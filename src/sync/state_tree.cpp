@@ -6,10 +6,12 @@
 #include <map>
 #include <utility>
 
+#include "base/bytes.hpp"
 #include "base/limits.hpp"
 #include "sync/age_keys.hpp"
 #include "sync/document.hpp"
 #include "sync/raw_path.hpp"
+#include "sync/reasons.hpp"
 
 namespace bennu::sync {
 namespace {
@@ -244,6 +246,17 @@ Result<git::ObjectId> canonical_tree(const git::Repository& repository, const gi
     return set_document(mapping, keys, sink, editor);
   }));
   return editor.finish();
+}
+
+Status refuse_exposed(const git::ObjectId& commit, const Exposed& exposed) {
+  if (exposed.count == 0) return {};
+  return make_error(
+      Code::kFailedPrecondition,
+      fmt::format("{} is sealed, and .bennu/schema.json of commit {} does not make it secret "
+                  "({} such values); nothing was changed. Revert that change of the schema and "
+                  "push; this release makes a secret public only by removing its values before",
+                  printable(exposed.examples.front()), commit.short_hex(), exposed.count),
+      reason::kExposed);
 }
 
 Result<std::vector<std::string>> missing_key_files(const git::Repository& repository,

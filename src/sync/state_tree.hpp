@@ -69,6 +69,9 @@ struct StateTree {
                                             const std::stop_token& stop, const Progress& progress,
                                             const KeyValueSink& sink);
 
+/// Errors: kExposed, if there are any; for whoever would take `commit` into a store that is in use.
+[[nodiscard]] Status refuse_exposed(const git::ObjectId& commit, const Exposed& exposed);
+
 /// Paths of the key files that these epochs need and the tree does not have.
 [[nodiscard]] Result<std::vector<std::string>> missing_key_files(
     const git::Repository& repository, const git::ObjectId& tree,

@@ -125,6 +125,8 @@ Status diff_keys(const git::Repository& repository, const std::stop_token& stop,
                  add_entry(objects, after_mapping, after, path, new_entry, changed.after));
     if (!stats.exact()) changed.normalised.emplace_back(path);
     std::ranges::move(stats.plaintext, std::back_inserter(changed.plaintext));
+    changed.exposed.count += stats.exposed.count;
+    std::ranges::move(stats.exposed.examples, std::back_inserter(changed.exposed.examples));
     return {};
   };
   std::set<std::string, std::less<>>

@@ -17,6 +17,7 @@
 #include "git/object_sink.hpp"
 #include "git/repository.hpp"
 #include "sync/mapping.hpp"
+#include "sync/tree_parser.hpp"
 
 namespace bennu::sync {
 
@@ -29,6 +30,7 @@ struct ChangedKeys {
   std::vector<std::string>
       normalised;  ///< files of the after side that an export would write differently
   std::vector<std::string> plaintext;  ///< of them, those that hold a secret in clear
+  Exposed exposed;                     ///< of the after side
 };
 
 /// `fresh`: where objects of the after side are that the repository does not have yet, or null.

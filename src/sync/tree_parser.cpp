@@ -118,7 +118,12 @@ class TreeParser::Impl {
     if (where.kind == PathOf::Kind::kFileRecord) {
       return put(record_key(RecordKind::kFile, path), file.bytes);
     }
-    if (!mapping_.prefix_traits(where.key).secret) return put(where.key, file.bytes);
+    if (!mapping_.prefix_traits(where.key).secret) {
+      std::string_view text = file.bytes;
+      if (text.ends_with('\n')) text.remove_suffix(1);
+      if (sealed_epoch(text)) note_exposed(std::string(path));
+      return put(where.key, file.bytes);
+    }
     return secret_file(file, path, where.key);
   }
 
@@ -165,6 +170,9 @@ class TreeParser::Impl {
                  names_for_import(mapping_.ring(), entity, where.parameters, where.clear_name, path,
                                   parsed.fields));
     if (entity.has_secret_name()) BENNU_TRY(check_only_one(path, where, names));
+    for (const std::string& name : parsed.exposed) {
+      note_exposed(fmt::format("{}: {}", path, name));
+    }
     bool exact = parsed.exact && names.current && !where.clear_name;
     bool plaintext = where.clear_name;
     for (const DocumentField& field : parsed.fields) {
@@ -242,6 +250,11 @@ class TreeParser::Impl {
   void note_normalised(std::string_view path) {
     ++stats_.normalised;
     if (stats_.examples.size() < ParseStats::kMaxExamples) stats_.examples.emplace_back(path);
+  }
+  void note_exposed(std::string place) {
+    ++stats_.exposed.count;
+    std::vector<std::string>& examples = stats_.exposed.examples;
+    if (examples.size() < ParseStats::kMaxExamples) examples.push_back(std::move(place));
   }
   void note_plaintext(std::string_view path) {
     note_normalised(path);

@@ -22,6 +22,13 @@
 
 namespace bennu::sync {
 
+/// Sealed values where the schema says that nothing is secret: somebody took the class away, and
+/// the values would be taken for what they stand for.
+struct Exposed {
+  std::uint64_t count = 0;
+  std::vector<std::string> examples;  ///< `PATH: field`, at most ParseStats::kMaxExamples
+};
+
 struct ParseStats {
   std::uint64_t files = 0;
   std::uint64_t keys = 0;
@@ -32,6 +39,7 @@ struct ParseStats {
   std::vector<std::string>
       plaintext;  ///< paths with a secret in clear (in history already), at most kMaxExamples
   std::uint64_t plaintext_count = 0;
+  Exposed exposed;
   static constexpr std::size_t kMaxExamples = 20;
   /// Whether an export of what was parsed gives the same bytes again.
   [[nodiscard]] bool exact() const { return normalised == 0; }

@@ -320,6 +320,63 @@ class Network(harness.Case):
         self.assertNotIn("clear@", self.git("show", "main:users/1.json", cwd=self.net))
         self.assertEqual(self.ask("user", "show", "anna")["email"], "clear@example.org")
 
+    def push_schema(self, *changes):
+        """Commits the schema with pieces of it replaced, as a person would."""
+        schema = self.git("show", "main:.bennu/schema.json", cwd=self.net) + "\n"
+        for old, new in changes:
+            self.assertIn(old, schema)
+            schema = schema.replace(old, new)
+        return self.push_files({".bennu/schema.json": schema}, self.net)
+
+    def test_a_schema_that_exposes_sealed_values_is_not_taken(self):
+        self.bennu("kv", "put", "/public/token", "s3cret")
+        self.ask("export")
+        user, public = '"email": {"type": "string", "class": "secret"}', '{"prefix": "/public/", "class": "secret"}'
+        listed = self.bennu("kv", "ls", "/", "--values").out
+        for old, place in ((user, "users/1.json: email"), (public, "public/token")):
+            head = self.push_schema((old, old.replace('"secret"', '"desired"')))
+            for command in (("import",), ("plan",), ("plan", "--out", self.path("p")),
+                            ("adopt", "--take", "git", "--yes")):
+                refused = self.bennu(*command, "-o", "json", expect=1)
+                self.assertEqual(refused.json["error"]["reason"], "sync.exposed", command)
+                for word in (place, head[:7], "(1 such", "Revert"):
+                    self.assertIn(word, refused.err)
+            self.assertFalse(os.path.exists(self.path("p")))
+            self.assertEqual(self.bennu("kv", "ls", "/", "--values").out, listed)
+            # Another store that is raised from it keeps them sealed, and takes the reversal in.
+            other = f"of {place[:5]}"
+            raised = self.bennu("restore", self.net, "--identity", self.path("offline.txt"), "-o", "json", data=other)
+            self.assertEqual((raised.json["exposed"], raised.json["verified"]), (1, "exact"))
+            self.assertIn(place, raised.err)
+            self.assertIn("bennu-sealed:1:", self.bennu("kv", "ls", "/", "--values", data=other).out)
+            self.assertTrue(self.ask("verify", data=other)["in_sync"])
+            self.push_schema((old.replace('"secret"', '"desired"'), old))
+            self.ask("import", data=other)
+            for data in ("data", other):
+                self.ask("import", data=data)
+                self.assertTrue(self.ask("verify", data=data)["in_sync"])
+                self.assertEqual(self.bennu("kv", "get", "/public/token", data=data).out, "s3cret")
+                self.assertEqual(self.ask("user", "show", "anna", data=data)["email"], "anna@example.org")
+
+    def test_a_schema_that_exposes_sealed_names_is_not_taken(self):
+        self.push_schema(('"secret_names": ["uuid"],', ''))
+        listed = self.bennu("kv", "ls", "/", "--values").out
+        for command in (("import",), ("plan",)):
+            self.assert_one_line(self.bennu(*command, expect=1), "users/1/devices/", "`$uuid` is a sealed name",
+                                 ".bennu/schema.json", "revert")
+        self.assert_one_line(self.bennu("restore", self.net, data="other", expect=1), "`$uuid` is a sealed name")
+        self.assertEqual(self.bennu("kv", "ls", "/", "--values").out, listed)
+
+    def test_a_secret_whose_values_were_removed_before_may_become_public(self):
+        self.bennu("kv", "del", "/net/users/1/email")
+        self.ask("export")
+        secret = '"email": {"type": "string", "class": "secret"}'
+        self.push_schema((secret, secret.replace('"secret"', '"desired"')))
+        self.ask("import")
+        self.bennu("kv", "put", "/net/users/1/email", "public@example.org")
+        self.ask("export")
+        self.assertIn("public@example.org", self.git("show", "main:users/1.json", cwd=self.net))
+
     def test_a_commit_without_the_data_key_is_not_taken(self):
         head = self.git("rev-parse", "main", cwd=self.net)
         self.push_files({"a.txt": "x"}, self.net, remove=[".bennu/keys/1.age"])
