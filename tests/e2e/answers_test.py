@@ -231,6 +231,18 @@ class Answers(harness.Case):
         self.assert_one_line(refused, "cannot fetch from `ssh://nohost.invalid/x`", "hostname nohost.invalid: no such name",
                              "check the network")
 
+    def test_the_real_ssh_says_why_too(self):
+        if shutil.which("ssh") is None:
+            self.skipTest("there is no ssh here")
+        nowhere = "ssh://nohost.invalid/x"
+        words = ("cannot fetch from `ssh://nohost.invalid/x`", "ssh: Could not resolve hostname nohost.invalid")
+        self.assert_one_line(self.bennu("restore", nowhere, data="other", expect=1), *words)
+        self.bennu("init", "--schema", "none", "--remote", nowhere)
+        self.bennu("kv", "put", "/a", "1")
+        self.assert_one_line(self.bennu("export", expect=2), "not pushed", *words)
+        for command in (("import",), ("import", nowhere, "--path", "a")):
+            self.assert_one_line(self.bennu(*command, expect=1), *words)
+
     def test_progress_and_colours_are_for_a_terminal(self):
         many = self.many_files(20_000)
         shown = self.on_terminal("restore", many).err
