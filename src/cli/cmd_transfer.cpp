@@ -136,6 +136,7 @@ Result<int> import_command(const Context& context, const ImportFlags& flags) {
 Result<int> adopt(const Context& context, const std::string& take, bool no_push) {
   BENNU_ASSIGN(auto session, WriteSession::open(context));
   sync::AdoptOptions options{.deletes_confirmed = context.options.yes, .push = !no_push};
+  if (auto who = session.audit()) options.audit = std::move(*who);
   if (take == "git") options.take = sync::Take::kGit;
   if (take == "kv") options.take = sync::Take::kKv;
   BENNU_ASSIGN(const auto report, sync::adopt(session.link(), options));
@@ -184,8 +185,9 @@ void add_transfer_commands(Registry& registry) {
                    "bennu adopt --take git --data net",
                    [take, no_push](const Context& c) { return adopt(c, *take, *no_push); });
   adopt_cmd
-      ->add_option("--take", *take,
-                   "Whose state to keep: git or kv (default: neither, only a new lineage)")
+      ->add_option(
+          "--take", *take,
+          "Whose state to keep: git or kv (default: neither, a new lineage for a rewound copy)")
       ->check(CLI::IsMember({"git", "kv"}));
   adopt_cmd->add_flag("--no-push", *no_push, "Commit here only");
 }

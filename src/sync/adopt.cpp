@@ -18,6 +18,19 @@ kv::Op forget_intents() {
   return kv::Op{kv::DeleteRangeRequest{.range = kv::prefix_range(kIntentPrefix)}};
 }
 
+// A new lineage helps a rewound copy alone; the refusals of the other guards name a side to take.
+Status check_rewound(const Link& link) {
+  const auto sides = examine(link, Fetch::kYes);
+  if (!sides) return sides.error().reason == reason::kRewound ? Status() : sides.error();
+  if (!sides->remote_problem.empty()) return make_error(Code::kUnavailable, sides->remote_problem);
+  if (!sides->state.base || sides->git_head.is_null())
+    return {};  // refused below, in its own words
+  return make_error(Code::kFailedPrecondition,
+                    fmt::format("nothing to adopt: no guard keeps this store and branch {} apart; "
+                                "--take git or --take kv takes one side as it is",
+                                link.branch));
+}
+
 Result<Revision> keep_base(const Link& link, const Sides& sides, const std::string& lineage) {
   if (!sides.state.base) {
     return make_error(Code::kFailedPrecondition,
@@ -83,19 +96,44 @@ Status take_git(const Link& link, const Sides& sides, const AdoptOptions& option
   return move_branch(link, sides.local_head, sides.git_head);
 }
 
-// Keys of Git's tree that this store does not have.
-Result<std::uint64_t> missing_here(const Link& link, const Sides& sides) {
+// What Git would lose of its own.
+struct Losses {
+  std::int64_t deleted = 0;   // keys that this store does not have
+  std::int64_t replaced = 0;  // keys that have another value here
+  std::int64_t total = 0;
+};
+
+Result<Losses> losses_of_git(const Link& link, const Sides& sides) {
   BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, sides.git_tree, link.identity));
-  std::uint64_t missing = 0;
-  BENNU_TRY(read_state(
-      link.repository, sides.git_tree, mapping, link.stop, link.progress,
-      [&](std::string_view key, std::string_view) -> Status {
-        BENNU_ASSIGN(const auto found,
-                     link.store.range({.range = {.key = std::string(key)}, .count_only = true}));
-        missing += found.count == 0 ? 1 : 0;
-        return {};
-      }));
-  return missing;
+  Losses losses;
+  BENNU_TRY(read_state(link.repository, sides.git_tree, mapping, link.stop, link.progress,
+                       [&](std::string_view key, std::string_view value) -> Status {
+                         BENNU_ASSIGN(const auto found,
+                                      link.store.range({.range = {.key = std::string(key)}}));
+                         ++losses.total;
+                         if (found.kvs.empty()) {
+                           ++losses.deleted;
+                         } else if (found.kvs[0].value != value) {
+                           ++losses.replaced;
+                         }
+                         return {};
+                       }));
+  return losses;
+}
+
+kv::AuditEntry adoption(const Link& link, const Sides& sides, const AdoptOptions& options) {
+  kv::AuditEntry entry{
+      .actor = {.name = "Bennu on " + link.node_name, .email = "bennu@" + link.node_name},
+      .time = env::to_rfc3339(link.clock.wall()),
+      .node = link.node_name,
+      .op = "adopt",
+      .summary = fmt::format("Adopt: this store's state over {}", sides.git_head.short_hex())};
+  if (options.audit) {
+    entry.actor = options.audit->actor;
+    entry.reason = options.audit->reason;
+    entry.request_id = options.audit->request_id;
+  }
+  return entry;
 }
 
 // This state becomes a commit on Git's head.
@@ -110,12 +148,15 @@ Status take_kv(const Link& link, const Sides& sides, const AdoptOptions& options
         "this store is empty: taking its side would empty the branch; nothing was done",
         reason::kNoBase);
   }
-  BENNU_ASSIGN(report.deletes, missing_here(link, sides));
-  if (report.deletes > 0 && !options.deletes_confirmed) {
+  BENNU_ASSIGN(const auto losses, losses_of_git(link, sides));
+  report.deletes = static_cast<std::uint64_t>(losses.deleted);
+  const bool over = link.budget.is_over(losses.deleted + losses.replaced, losses.total);
+  if ((losses.deleted > 0 || over) && !options.deletes_confirmed) {
     return make_error(
         Code::kFailedPrecondition,
-        fmt::format("taking this store's side deletes {} keys from Git; add --yes if that is right",
-                    report.deletes),
+        fmt::format("taking this store's side deletes {} and replaces {} of {} keys in Git; add "
+                    "--yes if that is right",
+                    losses.deleted, losses.replaced, losses.total),
         reason::kDeleteBudget);
   }
   BENNU_TRY(keep_branch(link, sides.local_head, sides.git_head));
@@ -123,8 +164,10 @@ Status take_kv(const Link& link, const Sides& sides, const AdoptOptions& options
   Sides onto = sides;
   onto.state.base = Base{.commit = sides.git_head, .tree = sides.git_tree, .revision = kNeverEqual};
   onto.state.lineage = report.lineage;
-  BENNU_ASSIGN(report.exported,
-               export_onto(link, onto, {.push = options.push, .deletes_confirmed = true}));
+  BENNU_ASSIGN(report.exported, export_onto(link, onto,
+                                            {.push = options.push,
+                                             .deletes_confirmed = true,
+                                             .adoption = adoption(link, sides, options)}));
   report.revision = sides.state.revision;
   return {};
 }
@@ -132,6 +175,7 @@ Status take_kv(const Link& link, const Sides& sides, const AdoptOptions& options
 }  // namespace
 
 Result<AdoptReport> adopt(const Link& link, const AdoptOptions& options) {
+  if (options.take == Take::kNeither) BENNU_TRY(check_rewound(link));
   BENNU_ASSIGN(auto sides, examine(link, Fetch::kYes, false));
   if (!sides.remote_problem.empty() && options.take != Take::kNeither) {
     return make_error(Code::kUnavailable, sides.remote_problem);  // never on yesterday's head

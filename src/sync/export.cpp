@@ -80,6 +80,7 @@ struct Job {
   Window window;
   git::ObjectId parent_tree;  // of the commit that ours go on
   bool adopting = false;      // the sides' base and lineage are to be, not in the store
+  std::optional<kv::AuditEntry> adoption = {};
 };
 
 Result<Job> prepare(const Link& link, const Sides& sides, const Mapping& mapping) {
@@ -136,7 +137,9 @@ CommitChain::Origin whole_origin(const Job& job, std::uint64_t keys) {
   CommitChain::Origin origin{.subject = fmt::format("Export {} keys", keys),
                              .from = job.window.from.next(),
                              .to = job.window.to};
-  if (!job.window.one_actor || !job.window.newest_audit) return origin;
+  // What it takes back of others is nobody's pending change.
+  if (job.adoption) origin.audit = job.adoption;
+  if (job.adoption || !job.window.one_actor || !job.window.newest_audit) return origin;
   origin.audit = job.window.newest_audit;
   if (job.window.audit_keys.size() > 1) origin.audit->summary = origin.subject;
   return origin;
@@ -382,6 +385,7 @@ Result<ExportReport> export_onto(const Link& link, const Sides& sides,
                mapping_of_state(link.store, sides.state.revision, link.identity));
   BENNU_ASSIGN(Job job, prepare(link, sides, mapping));
   job.adopting = true;
+  job.adoption = options.adoption;
   return export_job(job, options);
 }
 

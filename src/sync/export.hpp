@@ -17,6 +17,7 @@
 #include "base/result.hpp"
 #include "git/commit.hpp"
 #include "git/object.hpp"
+#include "kv/audit.hpp"
 #include "sync/link.hpp"
 #include "sync/sides.hpp"
 
@@ -28,6 +29,8 @@ struct ExportOptions {
   Fetch fetch = Fetch::kYes;
   /// Somebody looked at a plan of exactly this: its deletions may exceed the budget.
   bool deletes_confirmed = false;
+  /// Of `export_onto`: whose commit it is. Pending changes of others go into it, too.
+  std::optional<kv::AuditEntry> adoption;
 };
 
 struct ExportReport {

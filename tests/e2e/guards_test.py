@@ -307,6 +307,43 @@ class Guards(harness.Case):
                 self.bennu("kv", "put", "/next", "x", data=take)
                 self.assertTrue(self.ask("export", data=take)["pushed"])
 
+    def test_adopt_without_a_side_is_for_a_rewound_copy_alone(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.ask("restore", remote)
+        self.assert_one_line(self.bennu("adopt", expect=1), "nothing to adopt: ", "branch main")
+        self.bennu("kv", "put", "/b", "2")
+        self.ask("export")
+        lineage = self.bennu("kv", "ls", "/_bennu/local/", "--values").out
+        other = self.git("commit-tree", self.tree(remote, "main~1"), "-m", "rewritten", cwd=remote)
+        self.git("update-ref", "refs/heads/main", other, cwd=remote)
+        self.assert_one_line(self.bennu("adopt", expect=1), "rewritten", "--take git", "--take kv")
+        self.git("update-ref", "-d", "refs/heads/main", cwd=remote)
+        self.assert_one_line(self.bennu("adopt", expect=1), "not at the remote any more", "--take kv")
+        self.assertEqual(self.bennu("kv", "ls", "/_bennu/local/", "--values").out, lineage)
+
+    def test_adopt_of_kv_is_one_commit_of_who_adopts(self):
+        remote = self.seeded_remote({"a": "1", "n": "1"})
+        self.ask("restore", remote)
+        theirs = self.push_files({"a": "2", "n1": "theirs"}, remote)
+        self.bennu("kv", "put", "/own", "1", env={"BENNU_ACTOR": "Tester <t@example.org>"})
+        refused = self.bennu("adopt", "--take", "kv", expect=1)
+        self.assert_one_line(refused, "deletes 1 and replaces 1 of 3 keys", "--yes")
+        self.ask("adopt", "--take", "kv", "--yes")
+        self.assertEqual(self.git("log", "--format=%an: %s", f"{theirs}..main", cwd=remote),
+                         f"Ada: Adopt: this store's state over {theirs[:10]}")
+        self.assertEqual(self.git("show", "main:own", cwd=remote), "1")
+        self.bennu("kv", "put", "/next", "1")
+        self.ask("export")
+        self.assertEqual(self.git("log", "-1", "--format=%s", "main", cwd=remote), "kv put /next")
+
+    def test_adopt_that_replaces_more_than_the_budget_asks(self):
+        remote = self.seeded_remote({f"k{i}": "1" for i in range(20)})
+        self.ask("restore", remote)
+        head = self.push_files({f"k{i}": "2" for i in range(20)}, remote)
+        self.bennu("kv", "put", "/own", "1")
+        self.assert_one_line(self.bennu("adopt", "--take", "kv", expect=1), "replaces 20 of 20", "--yes")
+        self.assertEqual(self.head(remote), head)
+
     def test_more_deletions_than_the_budget_need_a_confirmed_plan(self):
         files = {f"k{i}": str(i) for i in range(50)}
         remote = self.seeded_remote(files)
