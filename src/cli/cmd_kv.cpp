@@ -8,6 +8,7 @@
 #include "base/limits.hpp"
 #include "cli/app.hpp"
 #include "cli/broken_rules.hpp"
+#include "cli/file_records.hpp"
 #include "cli/input.hpp"
 #include "cli/kv_json.hpp"
 #include "cli/own_keys.hpp"
@@ -17,6 +18,7 @@
 #include "kv/audit.hpp"
 #include "kv/reasons.hpp"
 #include "sync/base_record.hpp"
+#include "sync/state_tree.hpp"
 
 namespace bennu::cli {
 namespace {
@@ -148,12 +150,14 @@ Status refuse_local(std::string_view key) {
                     "to change it");
 }
 
-// One audited transaction.
-Result<kv::TxnResponse> change(WriteSession& session, kv::Op op, const kv::KeyRange& range,
-                               std::string_view name, const std::string& summary) {
+// One audited transaction; `records`: what the change does to the records of its files.
+Result<kv::TxnResponse> change(WriteSession& session, kv::Op op, RecordChanges records,
+                               const kv::KeyRange& range, std::string_view name,
+                               const std::string& summary) {
   BENNU_ASSIGN(auto audit, session.audit_put(name, summary));
   kv::TxnRequest request;
   request.success.push_back(std::move(op));
+  std::ranges::move(records.ops, std::back_inserter(request.success));
   // The inventory's indexes are made anew when somebody writes past its operations.
   for (kv::Op& forget : inventory::forget_derived(inventory::Layout(), range)) {
     request.success.push_back(std::move(forget));
@@ -170,10 +174,12 @@ Result<int> put(const Context& context, const PutOptions& options) {
   Secrecy secrecy(session.store(), session.link().identity);
   BENNU_ASSIGN(const auto name, secrecy.shown(options.key));
   BENNU_TRY(secrecy.may_put(options.key, value));
+  BENNU_ASSIGN(const auto mapping, sync::mapping_of_state(session.store(), {}, {}));
+  BENNU_ASSIGN(auto records, records_of_put(session.store(), mapping, options.key));
   BENNU_ASSIGN(
       const auto answer,
       change(session, kv::Op{kv::PutRequest{.key = options.key, .value = std::move(value)}},
-             {.key = options.key}, "kv.put", fmt::format("kv put {}", name)));
+             std::move(records), {.key = options.key}, "kv.put", fmt::format("kv put {}", name)));
   BENNU_ASSIGN(const auto broken, broken_rules(context, session.store(), answer.revision));
   context.out.result({{"revision", answer.revision.value}, {"broken_rules", broken}},
                      fmt::format("{} stored at revision {}", name, answer.revision.value));
@@ -195,20 +201,22 @@ Result<int> del(const Context& context, const DeleteOptions& options) {
                       "this prefix holds Bennu's own keys; name a narrower one");
   }
   BENNU_ASSIGN(auto session, WriteSession::open(context));
+  BENNU_ASSIGN(const auto found, session.store().range({.range = range, .count_only = true}));
+  BENNU_ASSIGN(const auto mapping, sync::mapping_of_state(session.store(), {}, {}));
+  BENNU_ASSIGN(auto records, records_of_delete(session.store(), mapping, range));
+  const std::int64_t deleted = found.count + records.files;
   if (options.prefix && !context.options.yes) {
-    BENNU_ASSIGN(const auto found, session.store().range({.range = range, .count_only = true}));
     return make_error(Code::kFailedPrecondition,
-                      fmt::format("{} keys would be deleted; add --yes to do it", found.count));
+                      fmt::format("{} keys would be deleted; add --yes to do it", deleted));
   }
-  BENNU_ASSIGN(const auto found, session.store().range({.range = range, .limit = 1}));
   BENNU_ASSIGN(const auto name,
                Secrecy(session.store(), session.link().identity).shown(options.key));
-  if (found.count == 0) {
+  if (deleted == 0) {
     return make_error(Code::kNotFound, fmt::format("there is no key {}", name));
   }
-  BENNU_ASSIGN(const auto answer, change(session, kv::Op{kv::DeleteRangeRequest{.range = range}},
-                                         range, "kv.del", fmt::format("kv del {}", name)));
-  const auto deleted = std::get<kv::DeleteRangeResponse>(answer.responses[0].response).deleted;
+  BENNU_ASSIGN(const auto answer,
+               change(session, kv::Op{kv::DeleteRangeRequest{.range = range}}, std::move(records),
+                      range, "kv.del", fmt::format("kv del {}", name)));
   BENNU_ASSIGN(const auto broken, broken_rules(context, session.store(), answer.revision));
   context.out.result(
       {{"revision", answer.revision.value}, {"deleted", deleted}, {"broken_rules", broken}},

@@ -3,18 +3,20 @@
 #include <algorithm>
 #include <array>
 #include <initializer_list>
+#include <iterator>
 #include <map>
 #include <memory>
 
 #include "base/bytes.hpp"
 #include "cli/app.hpp"
 #include "cli/broken_rules.hpp"
+#include "cli/file_records.hpp"
 #include "cli/input.hpp"
 #include "cli/kv_json.hpp"
 #include "cli/secrecy.hpp"
 #include "cli/session.hpp"
 #include "inventory/derived.hpp"
-#include "sync/mapping.hpp"
+#include "sync/state_tree.hpp"
 
 namespace bennu::cli {
 namespace {
@@ -127,15 +129,26 @@ bool writes(const std::vector<kv::Op>& branch) {
 Status sign(WriteSession& session, std::vector<kv::Op>& branch) {
   if (!writes(branch)) return {};
   std::optional<kv::Op> forget;  // once, however many keys are the inventory's
+  std::vector<kv::Op> records;
+  BENNU_ASSIGN(const auto mapping, sync::mapping_of_state(session.store(), {}, {}));
   for (const kv::Op& op : branch) {
     kv::KeyRange range;
-    if (const auto* put = std::get_if<kv::PutRequest>(&op.request)) range.key = put->key;
-    if (const auto* del = std::get_if<kv::DeleteRangeRequest>(&op.request)) range = del->range;
+    RecordChanges changes;
+    if (const auto* put = std::get_if<kv::PutRequest>(&op.request)) {
+      range.key = put->key;
+      BENNU_ASSIGN(changes, records_of_put(session.store(), mapping, put->key));
+    }
+    if (const auto* del = std::get_if<kv::DeleteRangeRequest>(&op.request)) {
+      range = del->range;
+      BENNU_ASSIGN(changes, records_of_delete(session.store(), mapping, range));
+    }
     if (range.key.empty()) continue;
+    std::ranges::move(changes.ops, std::back_inserter(records));
     for (kv::Op& derived : inventory::forget_derived(inventory::Layout(), range)) {
       forget = std::move(derived);
     }
   }
+  std::ranges::move(records, std::back_inserter(branch));
   if (forget) branch.push_back(std::move(*forget));
   BENNU_ASSIGN(auto audit, session.audit_put("kv.txn", "kv txn"));
   branch.push_back(std::move(audit));

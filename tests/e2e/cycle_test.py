@@ -1,5 +1,6 @@
 """The main job through the real binary: restore, change, commit, destroy, restore, with proof."""
 
+import json
 import os
 import shutil
 
@@ -141,6 +142,79 @@ class Cycle(harness.Case):
         self.assertIn("160000 commit 1234567890123456789012345678901234567890\tsub/module", listed)
         self.assertIn("120000 blob", listed)
         self.assertIn("100755 blob", listed)
+
+    def restore_odd_files(self):
+        """A store of a repository with two large files (one a program), two links and a program."""
+        remote = self.remote()
+        clone = self.path("odd")
+        self.git("clone", "-q", remote, clone)
+        self.git("checkout", "-q", "-b", "main", cwd=clone)
+        os.mkdir(os.path.join(clone, "s"))
+        for name in ("big", "s/big", "s/tool.bin"):
+            with open(os.path.join(clone, name), "wb") as out:
+                out.write(os.urandom(2 * 1024 * 1024))
+        for name in ("s/plain", "tool.sh"):
+            with open(os.path.join(clone, name), "w") as out:
+                out.write("plain")
+        for name in ("tool.sh", "s/tool.bin"):
+            os.chmod(os.path.join(clone, name), 0o755)
+        os.symlink("plain", os.path.join(clone, "s/link"))
+        os.symlink("s/plain", os.path.join(clone, "other"))
+        self.git("add", "-A", cwd=clone)
+        self.git("update-index", "--add", "--cacheinfo", f"160000,{'12' * 20},sub", cwd=clone)
+        self.git("commit", "-q", "-m", "odd", cwd=clone)
+        self.git("push", "-q", "origin", "main", cwd=clone)
+        self.ask("restore", remote)
+        return remote
+
+    def exported_modes(self, remote):
+        """Exports: path -> mode in Git, after the store was raised again as the same tree."""
+        self.ask("export")
+        self.ask("verify")
+        self.assertEqual(self.ask("restore", remote, data="again")["tree"], self.tree(remote))
+        shutil.rmtree(self.path("again"))
+        lines = self.git("ls-tree", "-r", "main", cwd=remote).splitlines()
+        return {line.split("\t")[1]: line.split()[0] for line in lines}
+
+    def test_a_deleted_file_takes_its_mode_link_and_large_file_with_it(self):
+        remote = self.restore_odd_files()
+        self.bennu("kv", "put", "/big", "small")
+        self.assertEqual(self.exported_modes(remote)["big"], "100644")
+        self.assertEqual(self.ask("kv", "del", "/big")["deleted"], 1)
+        self.assertNotIn("big", self.exported_modes(remote))
+        self.assertIn("no key", self.bennu("kv", "del", "/big", expect=1).err)
+        for key in ("/sub", "/other", "/tool.sh"):
+            self.assertEqual(self.ask("kv", "del", key)["deleted"], 1)
+        self.assertEqual(sorted(self.exported_modes(remote)), ["s/big", "s/link", "s/plain", "s/tool.bin"])
+        self.assertIn("4 keys", self.bennu("kv", "del", "--prefix", "/s/", expect=1).err)
+        self.assertEqual(self.ask("kv", "del", "--prefix", "/s/", "--yes")["deleted"], 4)
+        self.bennu("kv", "put", "/end", "1")
+        self.assertEqual(self.exported_modes(remote), {"end": "100644"})
+        self.assertEqual(self.ask("kv", "ls", "/_bennu/tree/")["items"], [])
+
+    def test_a_new_value_takes_no_mode_of_a_deleted_file(self):
+        remote = self.restore_odd_files()
+        self.bennu("kv", "del", "/other")
+        self.exported_modes(remote)
+        for key in ("/other", "/tool.sh", "/s/tool.bin", "/sub"):
+            self.bennu("kv", "put", key, "hello")
+        self.bennu("kv", "put", "/s/link", "elsewhere")  # a link stays one
+        modes = self.exported_modes(remote)
+        self.assertEqual([modes[path] for path in ("other", "tool.sh", "s/tool.bin", "sub", "s/link")],
+                         ["100644", "100755", "100755", "100644", "120000"])
+
+    def test_a_transaction_takes_the_records_with_it_too(self):
+        remote = self.restore_odd_files()
+        request = {"success": [{"op": "put", "key": "/big", "value": "small"}, {"op": "del", "key": "/s/big"},
+                               {"op": "del", "key": "/s/link"}]}
+        answer = self.bennu("kv", "txn", "-o", "json", stdin=json.dumps(request).encode()).json
+        self.assertEqual(len(answer["responses"]), 3)
+        self.bennu("kv", "put", "/s/link", "hello")
+        modes = self.exported_modes(remote)
+        self.assertNotIn("s/big", modes)
+        self.assertEqual((modes["big"], modes["s/link"]), ("100644", "100644"))
+        self.bennu("kv", "txn", stdin=json.dumps({"success": [{"op": "del", "key": "/big"}]}).encode())
+        self.assertNotIn("big", self.exported_modes(remote))
 
     def test_modes_of_old_repositories_are_kept(self):
         remote = self.remote()
