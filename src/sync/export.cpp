@@ -11,7 +11,7 @@
 #include "git/pack_writer.hpp"
 #include "git/reasons.hpp"
 #include "git/remote.hpp"
-#include "git/tree_walk.hpp"
+#include "sync/both_sides.hpp"
 #include "sync/commit_chain.hpp"
 #include "sync/plan.hpp"
 #include "sync/reasons.hpp"
@@ -23,7 +23,6 @@
 namespace bennu::sync {
 namespace {
 
-constexpr std::size_t kNamesInMessage = 10;
 // A base is moved without a commit once so much of nothing has happened, so that the next export
 // need not read it again.
 constexpr std::int64_t kQuietRevisions = 1000;
@@ -191,18 +190,6 @@ std::vector<std::string> changed_keys(const Mapping& mapping, const Window& wind
   return {keys.begin(), keys.end()};
 }
 
-Result<std::vector<std::string>> changed_paths(const git::Repository& repository,
-                                               const git::ObjectId& before,
-                                               const git::ObjectId& after) {
-  std::vector<std::string> paths;
-  BENNU_TRY(git::diff_trees(repository, before, after,
-                            [&](const git::TreeChange& change) -> Result<git::Walk> {
-                              paths.emplace_back(change.path);
-                              return git::Walk::kContinue;
-                            }));
-  return paths;
-}
-
 // The commits in a pack that nobody sees yet.
 struct Built {
   std::vector<git::ObjectId> commits;
@@ -226,21 +213,6 @@ Result<Built> build_commits(const Job& job, git::PackWriter& pack, const std::st
                                 }));
   }
   return Built{.commits = chain.commits(), .tree = chain.tree()};
-}
-
-Status refuse_if_both(const Job& job, bool kv_changed) {
-  if (!job.sides.fork && !(job.sides.git_moved && kv_changed)) return {};
-  const git::Repository& repository = job.link.repository;
-  std::vector<std::string> keys = changed_keys(job.mapping, job.window);
-  git::ObjectId before = job.parent_tree;
-  if (job.sides.fork) {
-    BENNU_ASSIGN(const auto fork, repository.read_commit(*job.sides.fork));
-    BENNU_ASSIGN(auto ours, changed_paths(repository, fork.tree, job.parent_tree));
-    std::ranges::move(ours, std::back_inserter(keys));
-    before = fork.tree;
-  }
-  BENNU_ASSIGN(const auto paths, changed_paths(repository, before, job.sides.git_tree));
-  return both_changed(job.link, keys, paths);
 }
 
 // The transaction that makes the commits the base. Audit entries that are committed now go with it.
@@ -302,32 +274,6 @@ Status follow(const Job& job, const git::ObjectId& tree) {
   return move_branch(job.link, job.sides.local_head, job.sides.git_head);
 }
 
-}  // namespace
-
-Error both_changed(const Link& link, const std::vector<std::string>& kv_keys,
-                   const std::vector<std::string>& git_paths) {
-  const auto names = [](const std::vector<std::string>& all) {
-    std::string text;
-    for (std::size_t i = 0; i < std::min(all.size(), kNamesInMessage); ++i) {
-      text += (i == 0 ? "" : ", ") + printable(all[i], 100);
-    }
-    if (all.size() > kNamesInMessage)
-      text += fmt::format(" and {} more", all.size() - kNamesInMessage);
-    return text.empty() ? std::string("many keys") : text;
-  };
-  return make_error(
-      Code::kFailedPrecondition,
-      fmt::format(
-          "both sides changed since the base: in KV {}; in Git (branch {}) {}. Nothing was "
-          "written. "
-          "Merging is not part of this release: take one side back (`bennu diff`, `bennu adopt "
-          "--take git|kv`) and run it again",
-          names(kv_keys), link.branch, names(git_paths)),
-      reason::kBothChanged);
-}
-
-namespace {
-
 Result<ExportReport> export_job(Job& job, const ExportOptions& options) {
   const Link& link = job.link;
   const Sides& sides = job.sides;
@@ -340,7 +286,6 @@ Result<ExportReport> export_job(Job& job, const ExportOptions& options) {
   report.tree = built.tree;
   report.commits = built.commits;
   report.changed = !built.commits.empty();
-  BENNU_TRY(refuse_if_both(job, report.changed));
   report.git_has_changes = sides.git_moved;
   if (report.changed) {
     // Before the pack is finished: what is refused leaves nothing behind.
@@ -368,11 +313,48 @@ Result<ExportReport> export_job(Job& job, const ExportOptions& options) {
   return report;
 }
 
+// KV has all that Git changed: its own changes go on Git's head.
+Status go_on_from_head(const Link& link, Sides& sides) {
+  BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, sides.git_tree, link.identity));
+  git::HashSink sink(&link.repository);
+  sides.state.base->commit = sides.git_head;
+  BENNU_ASSIGN(sides.state.base->tree,
+               canonical_tree(link.repository, sides.git_tree, mapping, sink));
+  sides.git_moved = false;
+  return {};
+}
+
+// Both sides came to the same: Git's head is the base, and then there is little left to do.
+Result<ExportReport> export_from_head(const Link& link, Sides& sides,
+                                      const ExportOptions& options) {
+  BENNU_TRY(go_on_from_head(link, sides));
+  Base base = *sides.state.base;
+  base.revision = sides.state.revision;
+  base.applied.clear();
+  BENNU_TRY(write_unmoved(link.store, sides.state, {base_put(base)}));
+  BENNU_TRY(move_branch(link, sides.local_head, sides.git_head));
+  ExportOptions rest = options;
+  rest.fetch = Fetch::kNo;
+  BENNU_ASSIGN(ExportReport report, export_state(link, rest));
+  if (report.push_problem.empty()) report.push_problem = sides.remote_problem;
+  return report;
+}
+
 }  // namespace
 
 Result<ExportReport> export_state(const Link& link, const ExportOptions& options) {
-  BENNU_ASSIGN(const auto sides, examine(link, options.fetch));
+  BENNU_ASSIGN(auto sides, examine(link, options.fetch));
   BENNU_TRY(may_start(link, sides));
+  if (sides.fork || sides.git_moved) {
+    BENNU_ASSIGN(const auto kv, kv_changes(link, sides));
+    BENNU_ASSIGN(const auto meeting, meet(link, sides, kv));
+    if (!meeting.kv && !meeting.git) return export_from_head(link, sides, options);
+    if (!meeting.kv && kv.changed) {
+      return ExportReport{
+          .tree = kv.tree, .git_has_changes = true, .push_problem = sides.remote_problem};
+    }
+    if (meeting.kv) BENNU_TRY(go_on_from_head(link, sides));
+  }
   BENNU_ASSIGN(const auto mapping,
                mapping_of_state(link.store, sides.state.revision, link.identity));
   BENNU_ASSIGN(Job job, prepare(link, sides, mapping));

@@ -59,8 +59,4 @@ struct KvChanges {
 };
 [[nodiscard]] Result<KvChanges> kv_changes(const Link& link, const Sides& sides);
 
-/// The refusal of decision 6's first stage, naming the keys of either side.
-[[nodiscard]] Error both_changed(const Link& link, const std::vector<std::string>& kv_keys,
-                                 const std::vector<std::string>& git_paths);
-
 }  // namespace bennu::sync

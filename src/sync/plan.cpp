@@ -10,7 +10,7 @@
 #include <set>
 
 #include "base/bytes.hpp"
-#include "git/tree_walk.hpp"
+#include "sync/both_sides.hpp"
 #include "sync/export.hpp"
 #include "sync/put_check.hpp"
 #include "sync/reasons.hpp"
@@ -139,21 +139,9 @@ bool awaits_normalising(const Sides& sides) {
 Result<Direction> direction_of(const Link& link, const Sides& sides) {
   BENNU_TRY(may_start(link, sides));
   BENNU_ASSIGN(const auto kv, kv_changes(link, sides));
-  // Commits of ours that never reached the remote are KV's side, too: taking only Git's would undo
-  // them.
-  if (sides.fork || (sides.git_moved && kv.changed)) {
-    std::vector<std::string> paths;
-    BENNU_ASSIGN(const auto base,
-                 link.repository.read_commit(sides.fork.value_or(sides.state.base->commit)));
-    BENNU_TRY(git::diff_trees(link.repository, base.tree, sides.git_tree,
-                              [&](const git::TreeChange& change) -> Result<git::Walk> {
-                                paths.emplace_back(change.path);
-                                return git::Walk::kContinue;
-                              }));
-    return both_changed(link, kv.keys, paths);
-  }
-  if (sides.git_moved) return Direction::kToKv;
-  return kv.changed || awaits_normalising(sides) ? Direction::kToGit : Direction::kNothing;
+  BENNU_ASSIGN(const auto meeting, meet(link, sides, kv));
+  if (!meeting.kv && (sides.git_moved || sides.fork)) return Direction::kToKv;
+  return meeting.kv || awaits_normalising(sides) ? Direction::kToGit : Direction::kNothing;
 }
 
 Result<Plan> plan_to_kv(const Link& link, const Sides& sides) {
@@ -195,8 +183,15 @@ Result<Plan> plan_to_kv(const Link& link, const Sides& sides) {
     std::optional<std::string> after;
     if (wanted != changed.after.end()) after = wanted->second;
     if (locked) BENNU_TRY(sealed.check(key, now.value, after));
+    const auto then = changed.before.find(key);
+    const bool moved = after ? then == changed.before.end() || then->second != *after
+                             : then != changed.before.end();
+    if (!moved) continue;  // a document that changed elsewhere
     // Git's value takes a key off its lease; what only the lease holds is none of Git's business.
-    if (now.leased ? !after : now.value == after) continue;
+    if (now.leased ? !after : now.value == after) {
+      plan.same.insert(key);
+      continue;
+    }
     if (now.value && !now.leased && is_operational(mapping, key)) {
       plan.kept.emplace_back(key, std::move(*now.value));
       continue;
@@ -208,6 +203,17 @@ Result<Plan> plan_to_kv(const Link& link, const Sides& sides) {
   BENNU_TRY(finish_plan(link, mapping, plan));
   return plan;
 }
+
+namespace {
+
+// What Git has so by now is no change that it needs.
+Status leave_out_same(const Link& link, const Sides& sides, Plan& plan) {
+  BENNU_ASSIGN(const auto to_kv, plan_to_kv(link, sides));
+  std::erase_if(plan.changes, [&](const auto& change) { return to_kv.same.contains(change.key); });
+  return {};
+}
+
+}  // namespace
 
 Result<Plan> plan_to_git(const Link& link, const Sides& sides) {
   Plan plan = start_plan(sides, Direction::kToGit);
@@ -248,6 +254,7 @@ Result<Plan> plan_to_git(const Link& link, const Sides& sides) {
             {.key = key, .before = std::move(before), .after = std::move(after)});
     }
   }
+  if (sides.git_moved) BENNU_TRY(leave_out_same(link, sides, plan));
   BENNU_TRY(finish_plan(link, mapping, plan));
   return plan;
 }

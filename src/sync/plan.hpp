@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +44,7 @@ struct Plan {
   std::uint64_t total_keys = 0;  ///< in the state that is changed, for the budget
   /// Operational keys that Git changed and KV keeps: they go back to Git with the next export.
   std::vector<std::pair<std::string, std::string>> kept;
+  std::set<std::string> same;  ///< keys that Git changed, and KV has so already
   std::vector<std::string>
       normalised;                      ///< documents that will be brought into their canonical form
   std::vector<std::string> plaintext;  ///< those of them with a secret in clear
@@ -58,7 +60,7 @@ struct Plan {
 [[nodiscard]] Result<Direction> direction_of(const Link& link, const Sides& sides);
 /// What import would do: the keys of Git's changed files against KV.
 [[nodiscard]] Result<Plan> plan_to_kv(const Link& link, const Sides& sides);
-/// What export would do: the keys that changed in KV since the base.
+/// What export would do: the keys that changed in KV since the base, and are not so in Git already.
 [[nodiscard]] Result<Plan> plan_to_git(const Link& link, const Sides& sides);
 
 [[nodiscard]] std::string_view direction_name(Direction direction);

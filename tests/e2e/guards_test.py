@@ -51,6 +51,65 @@ class Guards(harness.Case):
         drift = self.bennu("drift", "-o", "json", expect=2).json
         self.assertEqual((drift["kv"], drift["git"], drift["both"]), (["/a"], ["/b"], []))
 
+    def test_both_sides_changed_alike_is_no_conflict(self):
+        for command in ("export", "import"):
+            with self.subTest(command):
+                remote = self.seeded_remote({"a": "1"}, f"{command}.git")
+                self.ask("restore", remote, data=command)
+                self.bennu("kv", "put", "/same", "1", data=command)
+                head = self.push_files({"same": "1"}, remote)
+                self.assertEqual(self.bennu("drift", data=command).out, "no drift\n")
+                self.bennu("plan", data=command)
+                self.bennu(command, data=command)
+                self.bennu("verify", data=command)
+                self.assertEqual(self.head(remote), head)
+                self.bennu("kv", "put", "/same", "2", data=command)
+                self.bennu("export", data=command)
+                self.assertEqual(self.git("rev-list", "--count", f"{head}..main", cwd=remote), "1")
+                self.assertEqual(self.git("show", "main:same", cwd=remote), "2")
+
+    def test_a_commit_that_somebody_pushed_alike_is_followed(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.ask("restore", remote)
+        self.bennu("kv", "put", "/same", "1")
+        self.ask("export", "--no-push")
+        head = self.push_files({"same": "1"}, remote)
+        self.assertEqual(self.ask("export")["pushed"], True)
+        self.assertEqual(self.head(remote), head)
+        self.bennu("verify")
+        self.bennu("kv", "put", "/same", "2")
+        self.ask("export")
+        self.assertEqual(self.git("rev-list", "--count", f"{head}..main", cwd=remote), "1")
+
+    def test_what_both_sides_changed_alike_is_not_named(self):
+        remote = self.seeded_remote({"a": "1", "b": "1"})
+        self.ask("restore", remote)
+        self.bennu("kv", "put", "/same", "1")
+        head = self.push_files({"same": "1", "b": "git"}, remote)
+        # All that KV changed is in Git, too: only Git has something of its own.
+        self.assertEqual(self.bennu("drift", "-o", "json", expect=2).json["git"], ["/b"])
+        self.bennu("export")
+        self.assertEqual(self.head(remote), head)
+        self.assertEqual(self.ask("import")["puts"], 1)
+        self.bennu("verify")
+        # And the other way round.
+        self.bennu("kv", "put", "/same", "2")
+        self.bennu("kv", "put", "/a", "kv")
+        head = self.push_files({"same": "2"}, remote)
+        self.assertEqual(self.bennu("drift", "-o", "json", expect=2).json["kv"], ["/a"])
+        self.bennu("import")
+        self.ask("export")
+        self.assertEqual(self.git("diff", "--name-only", head, "main", cwd=remote), "a")
+        self.assertEqual(self.git("rev-list", "--count", f"{head}..main", cwd=remote), "1")
+        self.bennu("verify")
+        # Both have something of their own.
+        self.bennu("kv", "put", "/same", "3")
+        self.bennu("kv", "put", "/a", "own")
+        self.push_files({"same": "3", "b": "own"}, remote)
+        for command in ("export", "import"):
+            refused = self.bennu(command, expect=2)
+            self.assertIn("in KV /a; in Git (branch main) /b.", refused.err)
+
     def test_both_sides_with_a_commit_that_was_not_pushed_yet(self):
         remote = self.seeded_remote({"a": "1", "b": "1"})
         self.ask("restore", remote)
