@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "sync/age_keys.hpp"
 #include "sync/put_check.hpp"
 #include "sync/reasons.hpp"
 #include "sync/shown_key.hpp"
@@ -62,17 +61,9 @@ Status Secrecy::may_put(std::string_view key, std::string_view value) {
   }
   BENNU_ASSIGN(const auto* opened, open());
   if (!opened->ring().empty()) return {};
-  const std::string first_key =
-      std::string(sync::kFileRecordPrefix) + std::string(sync::kKeysFolder);
-  BENNU_ASSIGN(const auto keys,
-               reader_->range({.range = kv::prefix_range(first_key), .count_only = true}));
-  const std::string advice = keys.count == 0
-                                 ? "there is no key ring yet; make one with `bennu secret init`"
-                                 : fmt::format("{}; name the identity with `--identity FILE`",
-                                               sync::why_locked(identity_));
   return make_error(Code::kFailedPrecondition,
                     fmt::format("{}: is secret, and {}. Nothing was changed",
-                                sync::shown_key(*opened, key), advice),
+                                sync::shown_key(*opened, key), opened->ring().advice()),
                     sync::reason::kNoKey);
 }
 

@@ -163,15 +163,13 @@ Status check_sealable(const Mapping& mapping, const KeyValues& keys) {
     const PutNeeds needs = needs_of_put(mapping, key, value);
     if (needs == PutNeeds::kNothing) continue;
     if (needs != PutNeeds::kRefused && !mapping.ring().empty()) continue;
-    return make_error(
-        Code::kFailedPrecondition,
-        fmt::format("{}: is secret under this prefix, and {}; nothing was imported",
-                    shown_key(mapping, key),
-                    needs == PutNeeds::kRefused
-                        ? "its name would show in Git; import under another --prefix"
-                        : "no data key is open here; name the identity with `--identity FILE`, or "
-                          "make a key ring with `bennu secret init`"),
-        reason::kNoKey);
+    return make_error(Code::kFailedPrecondition,
+                      fmt::format("{}: is secret under this prefix, and {}; nothing was imported",
+                                  shown_key(mapping, key),
+                                  needs == PutNeeds::kRefused
+                                      ? "its name would show in Git; import under another --prefix"
+                                      : mapping.ring().advice()),
+                      reason::kNoKey);
   }
   return {};
 }

@@ -1,5 +1,6 @@
 #include "sync/key_ring.hpp"
 
+#include <fmt/format.h>
 #include <sodium.h>
 
 #include <algorithm>
@@ -58,6 +59,18 @@ void KeyRing::add(std::uint32_t epoch, std::string_view data_key) {
 }
 
 std::uint32_t KeyRing::current() const { return epochs_.empty() ? 0 : epochs_.rbegin()->first; }
+
+std::string KeyRing::advice(std::uint32_t epoch) const {
+  if (!why_locked_.empty())
+    return fmt::format("{}; name the identity with `--identity FILE`", why_locked_);
+  if (empty())
+    return "there is no data key here; name the identity with `--identity FILE`, or make a key "
+           "ring with `bennu secret init`";
+  return fmt::format(
+      "there is no data key of epoch {} here; name an identity that opens it with "
+      "`--identity FILE`",
+      epoch);
+}
 
 const EpochKeys* KeyRing::find(std::uint32_t epoch) const {
   const auto found = epochs_.find(epoch);

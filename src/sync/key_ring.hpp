@@ -13,7 +13,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
 
 namespace bennu::sync {
 
@@ -51,8 +53,14 @@ class KeyRing {
   /// The epoch that seals; 0 if there is none.
   [[nodiscard]] std::uint32_t current() const;
   [[nodiscard]] const EpochKeys* find(std::uint32_t epoch) const;
+  /// There are data keys, which nothing here opens: `why` is for the messages.
+  void lock(std::string why) { why_locked_ = std::move(why); }
+  /// Why nothing of this epoch (0: of the current one) is sealed or opened here, and what to do:
+  /// for messages.
+  [[nodiscard]] std::string advice(std::uint32_t epoch = 0) const;
 
  private:
+  std::string why_locked_;
   std::map<std::uint32_t, EpochKeys> epochs_;
 };
 

@@ -81,22 +81,16 @@ Error tampered() {
                     reason::kTampered);
 }
 
-Error no_key(std::uint32_t epoch) {
-  const std::string which =
-      epoch == 0 ? "no data key" : fmt::format("no data key of epoch {}", epoch);
-  return make_error(
-      Code::kFailedPrecondition,
-      fmt::format("is secret, and there is {} here; unlock with `--identity FILE`, or make one "
-                  "with `bennu secret init`",
-                  which),
-      reason::kNoKey);
+Error no_key(const KeyRing& ring, std::uint32_t epoch) {
+  return make_error(Code::kFailedPrecondition, fmt::format("is secret, and {}", ring.advice(epoch)),
+                    reason::kNoKey);
 }
 
 }  // namespace
 
 Result<std::string> seal(const KeyRing& ring, std::string_view path, std::string_view value) {
   const EpochKeys* keys = ring.find(ring.current());
-  if (keys == nullptr) return no_key(0);
+  if (keys == nullptr) return no_key(ring, 0);
   if (value.size() > kMaxSecretBytes) {
     return make_error(Code::kFailedPrecondition,
                       fmt::format("a secret has at most 1 MiB, this one has {} bytes: shorten or "
@@ -122,7 +116,7 @@ Result<std::string> open_sealed(const KeyRing& ring, std::string_view path, std:
   const auto sealed = parse(text);
   if (!sealed) return tampered();
   const EpochKeys* keys = ring.find(sealed->epoch);
-  if (keys == nullptr) return no_key(sealed->epoch);
+  if (keys == nullptr) return no_key(ring, sealed->epoch);
   const std::string_view bytes = sealed->bytes;
   std::string value(bytes.size() - kNonceBytes - kTagBytes, '\0');
   const std::string_view cipher = bytes.substr(kNonceBytes);
@@ -145,7 +139,7 @@ std::optional<std::uint32_t> sealed_epoch(std::string_view text) {
 
 Result<std::string> hash_name(const KeyRing& ring, std::uint32_t epoch, std::string_view path) {
   const EpochKeys* keys = ring.find(epoch);
-  if (keys == nullptr) return no_key(epoch);
+  if (keys == nullptr) return no_key(ring, epoch);
   std::string hash(kNameHashDigits / 2, '\0');
   crypto_generichash(raw(hash), hash.size(), raw(path), path.size(), raw(keys->names.view()),
                      kDataKeyBytes);

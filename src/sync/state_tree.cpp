@@ -23,8 +23,11 @@ Error cancelled() { return make_error(Code::kCancelled, "interrupted; nothing wa
 Result<std::shared_ptr<const KeyRing>> open_ring(const std::map<std::uint32_t, std::string>& files,
                                                  const std::filesystem::path& identity) {
   std::error_code ignored;
-  if (files.empty() || identity.empty() || !std::filesystem::exists(identity, ignored)) {
-    return std::make_shared<const KeyRing>();
+  if (files.empty() || identity.empty()) return std::make_shared<const KeyRing>();
+  if (!std::filesystem::exists(identity, ignored)) {
+    auto locked = std::make_shared<KeyRing>();
+    locked->lock(why_locked(identity));
+    return locked;
   }
   return unlock(files, identity.string());
 }

@@ -94,6 +94,16 @@ class Network(harness.Case):
         self.assertIsNotNone(commit)
         self.assertEqual(self.git("rev-parse", "main", cwd=self.net), head)
 
+    def test_a_missing_identity_is_named(self):
+        key = self.path("data", "identity.txt")
+        os.rename(key, self.path("away.txt"))
+        self.bennu("user", "set", "anna", "--username", "anni")
+        for command in ("export",), ("verify",), ("user", "set", "anni", "--email", "anni@example.org"):
+            refused = self.bennu(*command, expect=1)
+            self.assert_one_line(refused, "is secret", f"there is no identity file {key}", "--identity FILE")
+            self.assertNotIn("secret init", refused.err)
+        self.ask("export", "--identity", self.path("away.txt"))
+
     def edited(self, path, **fields):
         """The text of a document of the remote with other fields."""
         return json.dumps({**json.loads(self.git("show", f"main:{path}", cwd=self.net)), **fields})
