@@ -1,6 +1,7 @@
 #include "env/files.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -98,7 +99,9 @@ Status sync_folder_tree(const fs::path& path) {
 namespace {
 
 Status write_synced(const fs::path& path, std::string_view bytes, mode_t mode) {
-  const File file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+  // What somebody left there may be a link, or readable by others.
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return file_error("replace", path, errno);
+  const File file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (file.fd() < 0) return file_error("make", path, errno);
   BENNU_TRY(write_all(file, bytes, path));
   return sync_file(file, path);
@@ -117,6 +120,31 @@ Status replace_file(const fs::path& path, std::string_view bytes, mode_t mode) {
     return done;
   }
   return sync_folder(path.parent_path());
+}
+
+namespace {
+
+bool is_still_at(const File& folder, const fs::path& path) {
+  struct stat held{};
+  struct stat there{};
+  return ::fstat(folder.fd(), &held) == 0 && ::stat(path.c_str(), &there) == 0 &&
+         held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+}
+
+}  // namespace
+
+Result<std::optional<File>> lock_folder(const fs::path& path, Hold hold) {
+  const int operation = (hold == Hold::kShared ? LOCK_SH : LOCK_EX) | LOCK_NB;
+  while (true) {
+    File folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder.is_open()) return file_error("open", path, errno);
+    if (::flock(folder.fd(), operation) != 0) {
+      if (errno == EWOULDBLOCK) return std::nullopt;
+      return file_error("lock", path, errno);
+    }
+    // Who had it before may have removed it meanwhile, and a third one made it anew.
+    if (is_still_at(folder, path)) return folder;
+  }
 }
 
 Status make_folders(const fs::path& path) {

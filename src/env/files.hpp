@@ -1,18 +1,19 @@
 #pragma once
 // What   The few file calls that durability needs: sync a file, a folder, a small folder tree;
-//        write a whole small file durably; an owning descriptor.
+//        write a whole small file durably; hold a folder; an owning descriptor.
 // Why    The order of syncs and renames is what survives a power loss; std::filesystem has no sync.
 // Use    `replace_file(path, bytes, 0600)` for a small file that must be whole or not there;
 //        `make_folders(path)` for folders whose names must last.
 // Errors kResourceExhausted (kNoSpace) for a full disk, kPermissionDenied, kInvalidArgument
 //        (a folder where a file is wanted), else kUnavailable. The message names the file and why.
 // Threads Safe for all; blocks for the disk.
-// Source fsync(2), rename(2).
+// Source fsync(2), rename(2), flock(2).
 
 #include <sys/types.h>
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,6 +24,7 @@ namespace bennu::env {
 
 inline constexpr Reason kNoSpace = "env.no_space";  ///< kResourceExhausted: the disk is full
 
+/// Owns a descriptor, also one of a pipe or a process.
 class File {
  public:
   File() = default;
@@ -37,6 +39,7 @@ class File {
   ~File() { close(); }
   void close();
   [[nodiscard]] int fd() const { return fd_; }
+  [[nodiscard]] bool is_open() const { return fd_ >= 0; }
 
  private:
   int fd_ = -1;
@@ -65,6 +68,12 @@ class File {
 /// The file has exactly these bytes, durably, or is what it was before (also after a power loss).
 [[nodiscard]] Status replace_file(const std::filesystem::path& path, std::string_view bytes,
                                   mode_t mode);
+enum class Hold {
+  kAlone,
+  kShared,  ///< together with others that share it
+};
+/// Keeps the folder from others that hold it, for as long as the File lives. None: somebody has it.
+[[nodiscard]] Result<std::optional<File>> lock_folder(const std::filesystem::path& path, Hold hold);
 /// Makes what is missing of the path, each level durable in the one above. No error if it is there.
 [[nodiscard]] Status make_folders(const std::filesystem::path& path);
 

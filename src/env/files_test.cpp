@@ -50,6 +50,45 @@ TEST(Files, AShortWriteIsAFullDiskAndTheOldFileStays) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
 }
 
+// A secret never goes where somebody else's link or loose mode waits for it.
+TEST(Files, ReplacingFollowsNoLinkAndKeepsNoOldMode) {
+  const TempDir dir;
+  const auto file = dir.path() / "identity";
+  const auto elsewhere = dir.path() / "elsewhere";
+  std::ofstream(elsewhere) << "theirs";
+  std::filesystem::create_symlink(elsewhere, dir.path() / "identity.new");
+  ASSERT_TRUE(replace_file(file, "secret", 0600));
+  EXPECT_EQ(content(elsewhere), "theirs");
+  EXPECT_FALSE(std::filesystem::is_symlink(file));
+  std::ofstream(dir.path() / "identity.new") << "left";
+  ASSERT_EQ(::chmod((dir.path() / "identity.new").c_str(), 0644), 0);
+  ASSERT_TRUE(replace_file(file, "secret", 0600));
+  struct stat info{};
+  ASSERT_EQ(::stat(file.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600U);
+}
+
+TEST(Files, AFolderIsHeldAloneOrShared) {
+  const TempDir dir;
+  const auto held = [&](Hold hold) {
+    auto lock = lock_folder(dir.path(), hold);
+    EXPECT_TRUE(lock);
+    return std::move(*lock);
+  };
+  {
+    const auto alone = held(Hold::kAlone);
+    EXPECT_TRUE(alone);
+    EXPECT_FALSE(held(Hold::kAlone));
+    EXPECT_FALSE(held(Hold::kShared));
+  }
+  const auto reader = held(Hold::kShared);
+  EXPECT_TRUE(held(Hold::kShared));
+  EXPECT_FALSE(held(Hold::kAlone));
+  const auto missing = lock_folder(dir.path() / "missing", Hold::kAlone);
+  ASSERT_FALSE(missing);
+  EXPECT_NE(missing.error().message.find("cannot open"), std::string::npos);
+}
+
 TEST(Files, MakesEveryMissingFolder) {
   const TempDir dir;
   ASSERT_TRUE(make_folders(dir.path() / "a/b/c/"));

@@ -13,6 +13,9 @@
 #include <cstring>
 #include <map>
 #include <system_error>
+#include <utility>
+
+#include "env/files.hpp"
 
 extern char**
     environ;  // NOLINT(readability-redundant-declaration): POSIX asks the program to declare it
@@ -20,31 +23,9 @@ extern char**
 namespace bennu::env {
 namespace {
 
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  ~Fd() { close(); }
-  void close() {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-  }
-  [[nodiscard]] int get() const { return fd_; }
-  [[nodiscard]] bool open() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
-
 struct Pipe {
-  Fd read;
-  Fd write;
+  File read;
+  File write;
 };
 
 Result<Pipe> make_pipe() {
@@ -53,7 +34,7 @@ Result<Pipe> make_pipe() {
     return make_error(Code::kInternal,
                       "cannot make a pipe: " + std::generic_category().message(errno));
   }
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
+  return Pipe{File(ends[0]), File(ends[1])};
 }
 
 std::vector<std::string> environment_of(const ProcessRequest& request) {
@@ -87,10 +68,10 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
 }
 
 // Reads once; closes at the end of the stream. Keeps at most `max` bytes. False: nothing is there.
-bool drain(Fd& fd, std::string& out, std::size_t max,
+bool drain(File& fd, std::string& out, std::size_t max,
            const std::function<void(std::string_view)>& listener) {
   std::array<char, 65536> buffer{};
-  const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
+  const ssize_t got = ::read(fd.fd(), buffer.data(), buffer.size());
   if (got < 0 && errno == EINTR) return true;
   if (got < 0 && errno == EAGAIN) return false;
   if (got <= 0) {
@@ -106,7 +87,7 @@ bool drain(Fd& fd, std::string& out, std::size_t max,
 // A started program with our ends of its pipes.
 class Child {
  public:
-  Child(pid_t pid, Fd in, Fd out, Fd err)
+  Child(pid_t pid, File in, File out, File err)
       : pid_(pid),
         end_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))),
         in_(std::move(in)),
@@ -121,20 +102,20 @@ class Child {
     if (pending.empty()) in_.close();
     while (!ended()) {
       if (give_up()) return false;
-      std::array<pollfd, 4> fds{pollfd{out_.get(), POLLIN, 0}, pollfd{err_.get(), POLLIN, 0},
-                                pollfd{in_.get(), POLLOUT, 0}, pollfd{end_.get(), POLLIN, 0}};
+      std::array<pollfd, 4> fds{pollfd{out_.fd(), POLLIN, 0}, pollfd{err_.fd(), POLLIN, 0},
+                                pollfd{in_.fd(), POLLOUT, 0}, pollfd{end_.fd(), POLLIN, 0}};
       // Without a pidfd (a kernel or sandbox that has none) the end is looked for often.
-      if (::poll(fds.data(), fds.size(), end_.open() ? 100 : 10) < 0) continue;
+      if (::poll(fds.data(), fds.size(), end_.is_open() ? 100 : 10) < 0) continue;
       if (fds[0].revents != 0) drain(out_, result.output, request.max_output_bytes, {});
       if (fds[1].revents != 0)
         drain(err_, result.error_output, request.max_output_bytes, request.on_stderr);
       if (fds[2].revents != 0) feed(pending);
     }
     // What it wrote before its end: at most what pipes hold, as a process left behind may write on.
-    for (int i = 0; i < kLastReads && out_.open(); ++i) {
+    for (int i = 0; i < kLastReads && out_.is_open(); ++i) {
       if (!drain(out_, result.output, request.max_output_bytes, {})) break;
     }
-    for (int i = 0; i < kLastReads && err_.open(); ++i) {
+    for (int i = 0; i < kLastReads && err_.is_open(); ++i) {
       if (!drain(err_, result.error_output, request.max_output_bytes, request.on_stderr)) break;
     }
     return true;
@@ -160,32 +141,32 @@ class Child {
   }
 
   void feed(std::string_view& pending) {
-    const ssize_t written = ::write(in_.get(), pending.data(), pending.size());
+    const ssize_t written = ::write(in_.fd(), pending.data(), pending.size());
     if (written > 0) pending.remove_prefix(static_cast<std::size_t>(written));
     const bool gone = written < 0 && errno != EINTR && errno != EAGAIN;
     if (pending.empty() || gone) in_.close();
   }
 
   pid_t pid_;
-  Fd end_;
-  Fd in_;
-  Fd out_;
-  Fd err_;
+  File end_;
+  File in_;
+  File out_;
+  File err_;
 };
 
 Result<Child> spawn(const ProcessRequest& request) {
   BENNU_ASSIGN(auto in, make_pipe());
   BENNU_ASSIGN(auto out, make_pipe());
   BENNU_ASSIGN(auto err, make_pipe());
-  for (const Fd* ours : {&in.write, &out.read, &err.read}) {
-    if (::fcntl(ours->get(), F_SETFL, O_NONBLOCK) != 0)
+  for (const File* ours : {&in.write, &out.read, &err.read}) {
+    if (::fcntl(ours->fd(), F_SETFL, O_NONBLOCK) != 0)
       return make_error(Code::kInternal, "cannot set up a pipe");
   }
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, in.read.get(), 0);
-  ::posix_spawn_file_actions_adddup2(&actions, out.write.get(), 1);
-  ::posix_spawn_file_actions_adddup2(&actions, err.write.get(), 2);
+  ::posix_spawn_file_actions_adddup2(&actions, in.read.fd(), 0);
+  ::posix_spawn_file_actions_adddup2(&actions, out.write.fd(), 1);
+  ::posix_spawn_file_actions_adddup2(&actions, err.write.fd(), 2);
   if (!request.directory.empty())
     ::posix_spawn_file_actions_addchdir_np(&actions, request.directory.c_str());
   posix_spawnattr_t attributes;

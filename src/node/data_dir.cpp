@@ -1,8 +1,6 @@
 #include "node/data_dir.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <array>
@@ -69,24 +67,16 @@ Status prepare(const fs::path& path) {
   return env::sync_folder(path);
 }
 
+Result<env::File> take_lock(const fs::path& path) {
+  BENNU_ASSIGN(auto lock, env::lock_folder(path, env::Hold::kAlone));
+  if (lock) return std::move(*lock);
+  return make_error(
+      Code::kFailedPrecondition,
+      fmt::format("{} is in use by another process; wait for it or stop it", path.string()),
+      kv::reason::kLocked);
+}
+
 }  // namespace
-
-DataDir::Lock::~Lock() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-Result<DataDir::Lock> DataDir::lock_folder(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return env::file_error("open", path, errno);
-  Lock lock(fd);
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    return make_error(
-        Code::kFailedPrecondition,
-        fmt::format("{} is in use by another process; wait for it or stop it", path.string()),
-        kv::reason::kLocked);
-  }
-  return lock;
-}
 
 void DataDir::abandon(DataDir directory) {
   const fs::path path = directory.path_;
@@ -107,7 +97,7 @@ Result<DataDir> DataDir::create(const fs::path& path, config::Settings settings)
   std::error_code ignored;
   const bool there = fs::exists(path, ignored);
   BENNU_TRY(env::make_folders(path));
-  BENNU_ASSIGN(auto lock, lock_folder(path));
+  BENNU_ASSIGN(auto lock, take_lock(path));
   BENNU_TRY(prepare(path));
   DataDir directory(path, std::move(settings));
   directory.lock_ = std::move(lock);
@@ -140,7 +130,7 @@ Result<DataDir> DataDir::open(const fs::path& path) {
                       kv::reason::kNoStore);
   }
   BENNU_TRY(settings);
-  BENNU_ASSIGN(auto lock, lock_folder(path));
+  BENNU_ASSIGN(auto lock, take_lock(path));
   fs::remove(path / kUnfinishedMarker, error);  // of a create that ended right before its last step
   DataDir directory(path, std::move(*settings));
   directory.lock_ = std::move(lock);

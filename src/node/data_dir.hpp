@@ -3,8 +3,8 @@
 //        together.
 // Why    The only place that picks an engine and knows what lies where on disk.
 // Use    `DataDir::create` for a new one, `DataDir::open` for what is there; `link()` for sync
-//        operations. A directory holds bennu.toml, kv/, repo.git/, and nothing else that cannot be
-//        rebuilt.
+//        operations. A directory holds bennu.toml, kv/ and repo.git/, and the identity files that
+//        `bennu secret init` makes.
 // Errors kNotFound (kv.no_store): not a data directory; kAlreadyExists: create over something;
 //        kFailedPrecondition (kv.locked, sync.unfinished_restore); kPermissionDenied; kUnavailable.
 // Threads Create, open and destroy on one thread; what is inside follows its own rules.
@@ -18,6 +18,7 @@
 
 #include "base/result.hpp"
 #include "config/settings.hpp"
+#include "env/files.hpp"
 #include "git/repository.hpp"
 #include "kv/store.hpp"
 #include "sync/link.hpp"
@@ -56,26 +57,7 @@ class DataDir {
   DataDir(std::filesystem::path path, config::Settings settings);
   [[nodiscard]] Status open_parts(bool create);
 
-  /// Open on the folder's lock while this lives: one process per data directory.
-  class Lock {
-   public:
-    Lock() = default;
-    explicit Lock(int fd) : fd_(fd) {}
-    Lock(Lock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    Lock& operator=(Lock&& other) noexcept {
-      std::swap(fd_, other.fd_);
-      return *this;
-    }
-    Lock(const Lock&) = delete;
-    Lock& operator=(const Lock&) = delete;
-    ~Lock();
-
-   private:
-    int fd_ = -1;
-  };
-  [[nodiscard]] static Result<Lock> lock_folder(const std::filesystem::path& path);
-
-  Lock lock_;  ///< last to go
+  env::File lock_;  ///< one process per data directory; last to go
   std::filesystem::path path_;
   bool made_folder_ = false;
   config::Settings settings_;

@@ -118,7 +118,7 @@ Status check_torn(DatabaseOptions options, const std::vector<TornLog>& torn) {
   if (!opened) {
     return opened.error().reason == reason::kCorrupt ? damage(torn.front()) : opened.error();
   }
-  const Database database(FolderLock(), std::move(opened->db), options.path,
+  const Database database(env::File(), std::move(opened->db), options.path,
                           std::move(opened->handles));
   std::uint64_t needed = 0;
   database.db().GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep, &needed);
@@ -130,7 +130,7 @@ Status check_torn(DatabaseOptions options, const std::vector<TornLog>& torn) {
 
 }  // namespace
 
-Database::Database(FolderLock lock, std::unique_ptr<rocksdb::DB> db, fs::path path,
+Database::Database(env::File lock, std::unique_ptr<rocksdb::DB> db, fs::path path,
                    std::vector<rocksdb::ColumnFamilyHandle*> handles)
     : lock_(std::move(lock)),
       db_(std::move(db)),

@@ -34,7 +34,7 @@ struct DatabaseOptions {
 
 class Database {
  public:
-  Database(FolderLock lock, std::unique_ptr<rocksdb::DB> db, std::filesystem::path path,
+  Database(env::File lock, std::unique_ptr<rocksdb::DB> db, std::filesystem::path path,
            std::vector<rocksdb::ColumnFamilyHandle*> handles);
   ~Database();
   Database(const Database&) = delete;
@@ -50,7 +50,7 @@ class Database {
   [[nodiscard]] std::shared_ptr<const rocksdb::Snapshot> snapshot() const;
 
  private:
-  FolderLock lock_;  // the last to go
+  env::File lock_;  // the last to go
   std::unique_ptr<rocksdb::DB> db_;
   std::filesystem::path path_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;

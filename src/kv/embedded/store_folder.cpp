@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -26,16 +25,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kFormatFile = "FORMAT";
 constexpr std::string_view kFormatPrefix = "bennu kv store, format ";
 
-Error io_error(const fs::path& path, std::string_view doing, int error) {
-  const Code code = error == EACCES || error == EPERM || error == EROFS ? Code::kPermissionDenied
-                    : error == ENOSPC || error == EDQUOT                ? Code::kResourceExhausted
-                                                                        : Code::kUnavailable;
-  return make_error(
-      code,
-      fmt::format("cannot {} {}: {}", doing, path.string(), std::generic_category().message(error)),
-      code == Code::kResourceExhausted ? reason::kNoSpace : Reason{});
-}
-
 Status write_format(const fs::path& folder) {
   return env::replace_file(folder / kFormatFile,
                            fmt::format("{}{}\n", kFormatPrefix, kFormatVersion), 0644);
@@ -45,7 +34,8 @@ Status check_format(const fs::path& file) {
   std::ifstream in(file);
   std::string line;
   std::getline(in, line);
-  if (in.bad() || (!in && line.empty())) return io_error(file, "read", errno == 0 ? EIO : errno);
+  if (in.bad() || (!in && line.empty()))
+    return env::file_error("read", file, errno == 0 ? EIO : errno);
   std::uint32_t version = 0;
   const bool known = line.starts_with(kFormatPrefix);
   const char* const begin = line.data() + (known ? kFormatPrefix.size() : 0);
@@ -88,7 +78,7 @@ Result<FolderContents> look_into(const fs::path& folder) {
       found.data = true;
     if (name != "FORMAT.new") found.foreign = true;
   }
-  if (error) return io_error(folder, "look into", error.value());
+  if (error) return env::file_error("look into", folder, error.value());
   return found;
 }
 
@@ -100,26 +90,15 @@ Error no_store(const fs::path& folder) {
       reason::kNoStore);
 }
 
-Result<FolderLock> take_lock(const fs::path& folder, bool shared) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return io_error(folder, "open", errno);
-  FolderLock lock(fd);
-  if (::flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) return lock;
-  if (errno != EWOULDBLOCK) return io_error(folder, "lock", errno);
+Result<env::File> take_lock(const fs::path& folder, env::Hold hold) {
+  BENNU_ASSIGN(auto lock, env::lock_folder(folder, hold));
+  if (lock) return std::move(*lock);
   return make_error(
       Code::kFailedPrecondition,
       fmt::format("cannot open the store in {}: another process has it open: stop it, or talk to "
                   "it instead",
                   folder.string()),
       reason::kLocked);
-}
-
-Status make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) return io_error(folder, "create", error.value());
-  const fs::path parent = fs::absolute(folder, error).parent_path();
-  return error ? Status{} : env::sync_folder(parent);
 }
 
 // Decides whether RocksDB may create, and makes the format file if so.
@@ -155,12 +134,11 @@ Result<bool> check_contents(const fs::path& folder, bool may_create) {
 }
 
 Status cut(const fs::path& file, std::uint64_t size) {
-  const int fd = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return io_error(file, "open", errno);
-  const bool done = ::ftruncate(fd, static_cast<off_t>(size)) == 0 && ::fsync(fd) == 0;
-  const int error = errno;
-  ::close(fd);
-  return done ? Status{} : Status(io_error(file, "cut the torn end of", error));
+  const env::File log(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!log.is_open()) return env::file_error("open", file, errno);
+  if (::ftruncate(log.fd(), static_cast<off_t>(size)) != 0)
+    return env::file_error("cut the torn end of", file, errno);
+  return env::sync_file(log, file);
 }
 
 // The logs by number, oldest first, but for empty ones: of processes that only read. RocksDB keeps
@@ -172,7 +150,7 @@ Result<std::map<std::uint64_t, fs::path>> find_logs(const fs::path& folder, bool
     if (it->path().extension() != ".log") continue;
     if (it->file_size(error) == 0 && !error) {
       if (!read_only && ::unlink(it->path().c_str()) != 0) {
-        return io_error(it->path(), "remove", errno);
+        return env::file_error("remove", it->path(), errno);
       }
       continue;
     }
@@ -181,7 +159,7 @@ Result<std::map<std::uint64_t, fs::path>> find_logs(const fs::path& folder, bool
     std::from_chars(stem.data(), stem.data() + stem.size(), number);
     logs.emplace(number, it->path());
   }
-  if (error) return io_error(folder, "look into", error.value());
+  if (error) return env::file_error("look into", folder, error.value());
   return logs;
 }
 
@@ -203,20 +181,16 @@ Result<std::vector<TornLog>> check_logs(const fs::path& folder, bool read_only) 
 
 }  // namespace
 
-FolderLock::~FolderLock() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
 Result<PreparedFolder> prepare_folder(const fs::path& folder, bool create_if_missing,
                                       bool read_only) {
   const bool may_create = create_if_missing && !read_only;
   std::error_code error;
   if (fs::status(folder, error).type() == fs::file_type::not_found) {
     if (!may_create) return no_store(folder);
-    BENNU_TRY(make_folder(folder));
+    BENNU_TRY(env::make_folders(folder));
   }
   // Before anything is looked at: a log that somebody is writing looks torn.
-  BENNU_ASSIGN(auto lock, take_lock(folder, read_only));
+  BENNU_ASSIGN(auto lock, take_lock(folder, read_only ? env::Hold::kShared : env::Hold::kAlone));
   BENNU_ASSIGN(const bool create, check_contents(folder, may_create));
   std::vector<TornLog> torn;
   if (!create) {

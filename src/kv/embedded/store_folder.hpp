@@ -11,33 +11,15 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
+#include "env/files.hpp"
 
 namespace bennu::kv::embedded {
 
 /// The newest layout this code writes and the only one it reads.
 inline constexpr std::uint32_t kFormatVersion = 1;
-
-/// Holds the folder for this process until it goes: against others that write, or all others.
-class FolderLock {
- public:
-  FolderLock() = default;
-  explicit FolderLock(int fd) : fd_(fd) {}
-  FolderLock(FolderLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  FolderLock& operator=(FolderLock&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-  ~FolderLock();
-
- private:
-  int fd_ = -1;
-};
 
 /// A log that ends in the middle of a write.
 struct TornLog {
@@ -47,7 +29,7 @@ struct TornLog {
 };
 
 struct PreparedFolder {
-  FolderLock lock;
+  env::File lock;       ///< against others that write, or all others
   bool create = false;  ///< there is nothing yet: RocksDB may create
   /// Logs that are torn though later ones hold something: damage, unless RocksDB needs them no more
   /// (a write failed, and what the log holds is in tables since).
