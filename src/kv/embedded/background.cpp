@@ -40,16 +40,13 @@ void Background::wake() {
 }
 
 Status Background::wait_for_all() {
-  {
-    std::unique_lock lock(mutex_);
-    woken_ = true;
-    const std::uint64_t round = rounds_ + 1;  // the first that begins after this call
-    changed_.notify_all();
-    changed_.wait(lock, [&] { return ended_ >= round || stopped_; });
-    if (ended_ < round) return make_error(Code::kCancelled, "the store is being closed");
-    BENNU_TRY(last_);
-  }
-  return shrink(database_);
+  std::unique_lock lock(mutex_);
+  woken_ = true;
+  const std::uint64_t round = rounds_ + 1;  // the first that begins after this call
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return ended_ >= round || stopped_; });
+  if (ended_ < round) return make_error(Code::kCancelled, "the store is being closed");
+  return last_;
 }
 
 void Background::run(Writer& writer, const std::stop_token& stop) {
@@ -76,15 +73,23 @@ Status Background::work(Writer& writer, const std::stop_token& stop) {
   }
   // What is compacted at this view may only go once every stage in it is clean: before, older
   // versions are still in cur.
-  const auto view = published_.get();
+  auto view = published_.get();
   BENNU_TRY(tidy_stages(writer, stop));
   BENNU_TRY(save_counts_if(kSaveEvery));
   const Revision to = registry_.log_floor(view->compacted);
-  if (to <= reclaimed_) return {};
-  // The log below goes, so the counts must not need it any more.
-  if (counts_saved_ < to) BENNU_TRY(save_counts_if(0));
-  BENNU_TRY(reclaim(database_, *view, reclaimed_, to, stop, fail_point_));
-  reclaimed_ = to;
+  if (to > reclaimed_) {
+    // The log below goes, so the counts must not need it any more.
+    if (counts_saved_ < to) BENNU_TRY(save_counts_if(0));
+    BENNU_TRY(reclaim(database_, *view, reclaimed_, to, stop, fail_point_));
+    reclaimed_ = to;
+    shrunk_ = false;
+  }
+  if (shrunk_) return {};
+  view.reset();
+  writer.renew_snapshot();
+  BENNU_TRY(shrink(database_, stop));
+  shrunk_ = true;
+  if (fail_point_) fail_point_("reclaim.shrunk");
   return {};
 }
 

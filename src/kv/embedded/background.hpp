@@ -65,6 +65,7 @@ class Background {
   // Of the thread alone.
   bool merged_ = false;  // the small files of earlier opens
   Revision reclaimed_;
+  bool shrunk_ = true;  // the files do not hold what is reclaimed
   Revision counts_saved_;
   std::jthread thread_;
 };

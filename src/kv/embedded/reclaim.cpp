@@ -1,5 +1,7 @@
 #include "kv/embedded/reclaim.hpp"
 
+#include <atomic>
+
 #include "kv/embedded/log_reader.hpp"
 #include "kv/embedded/recovery.hpp"
 
@@ -76,13 +78,17 @@ Status reclaim(const Database& database, const View& view, Revision from, Revisi
   return out.flush();
 }
 
-Status shrink(const Database& database) {
+Status shrink(const Database& database, const std::stop_token& stop) {
+  std::atomic<bool> canceled = false;
+  const std::stop_callback cancel(stop, [&] { canceled = true; });
   rocksdb::CompactRangeOptions options;
+  options.canceled = &canceled;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
   options.exclusive_manual_compaction = false;
   for (const Family family : {Family::kHist, Family::kLog, Family::kStageLog}) {
     const auto status =
         database.db().CompactRange(options, database.family(family), nullptr, nullptr);
+    if (canceled) return make_error(Code::kCancelled, "the store is being closed");
     if (!status.ok()) return to_error(status, "cannot give space back");
   }
   return {};

@@ -24,8 +24,8 @@ inline constexpr int kReclaimBatch = 1000;
                              const std::stop_token& stop,
                              const std::function<void(std::string_view)>& fail_point);
 
-/// Rewrites the files of history without what is gone.
-[[nodiscard]] Status shrink(const Database& database);
+/// Rewrites the files of history without what is gone, as far as no snapshot is from before.
+[[nodiscard]] Status shrink(const Database& database, const std::stop_token& stop);
 
 /// Deletes (and a few puts) written in synced batches. Each is synced: every record of the
 /// write-ahead log is, so that a damaged one in its middle can be told from a torn end.

@@ -206,6 +206,18 @@ void Writer::note_split_deltas(const Group& group) {
   }
 }
 
+void Writer::renew_snapshot() {
+  const auto old = published_.get();
+  std::unique_lock lock(mutex_);
+  // What is in flight may be in the database and not published yet: no snapshot may be taken for
+  // the old revision then. But a new one comes with it.
+  group_left_.wait(lock, [&] { return (!in_flight_ && !exclusive_) || published_.get() != old; });
+  if (failed_ || published_.get() != old) return;
+  auto next = std::make_shared<View>(*old);
+  next->snapshot = database_.snapshot();
+  published_.set(std::move(next));
+}
+
 bool Writer::split_oversized() {
   std::unique_lock lock(mutex_);
   const auto view = published_.get();

@@ -53,6 +53,9 @@ class Writer {
   [[nodiscard]] Status exclusive(
       const std::function<Status(Group&, Evaluation&, const View&)>& work);
 
+  /// Publishes the same state with a new snapshot: RocksDB keeps what was deleted since the oldest.
+  void renew_snapshot();
+
   /// Cuts one oversized block of the counts in two. False if there is none, or it could not.
   bool split_oversized();
 
