@@ -279,6 +279,25 @@ TEST_F(RemoteTest, PacksAreMergedWithoutGitToo) {
   expect_clean(ours_.path());
 }
 
+// A merge costs what is new, not what is there.
+TEST_F(RemoteTest, ALargePackIsNotMergedWithSmallOnes) {
+  ASSERT_TRUE(fetch(ours_, url(), {}));
+  const auto writer = std::move(*PackWriter::begin(ours_));
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(writer->add(ObjectKind::kBlob, "large " + std::to_string(i)));
+  }
+  const fs::path large = ours_.path() / "objects" / "pack" / (writer->finish()->name + ".pack");
+  for (const bool by_git : {true, false}) {
+    SCOPED_TRACE(by_git ? "by git" : "without git");
+    for (int i = 0; i < 10; ++i) we_commit(first_, std::to_string(by_git ? i : 10 + i));
+    EXPECT_GE(count_packs(ours_), 12U);
+    ASSERT_TRUE(by_git ? maintain(ours_, {.max_packs = 5}).has_value()
+                       : merge_packs(ours_, {}).has_value());
+    EXPECT_TRUE(fs::exists(large));
+    EXPECT_LE(count_packs(ours_), 4U);
+  }
+}
+
 TEST(GitProgram, ShowsNoPasswords) {
   EXPECT_EQ(shown_url("https://ada:secret@example.org/x.git"), "https://…@example.org/x.git");
   EXPECT_EQ(shown_url("https://token@example.org/x.git"), "https://…@example.org/x.git");

@@ -1,5 +1,6 @@
 #include "git/tree_editor.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -328,6 +329,59 @@ TEST_F(TreeWriting, SpecialFilesAreJudgedByTheirContent) {
     }
   }
   expect_clean(repository_.path());
+}
+
+// Hands on, and counts the trees that are read and written.
+class CountingSink final : public ObjectSink {
+ public:
+  explicit CountingSink(PackWriter& pack) : pack_(pack) {}
+  Result<ObjectId> add(ObjectKind kind, std::string_view bytes) override {
+    written += kind == ObjectKind::kTree ? 1 : 0;
+    return pack_.add(kind, bytes);
+  }
+  [[nodiscard]] Result<Object> read(const ObjectId& id) override {
+    auto object = pack_.read(id);
+    read_trees += object && object->kind == ObjectKind::kTree ? 1 : 0;
+    return object;
+  }
+  [[nodiscard]] bool keeps_blobs() const override { return true; }
+
+  int written = 0;
+  int read_trees = 0;
+
+ private:
+  PackWriter& pack_;
+};
+
+TEST_F(TreeWriting, AChangeTouchesOnlyTheTreesOnItsWay) {
+  State state;
+  for (int i = 0; i < 6 * 6 * 6 * 6; ++i) {
+    const std::string path = fmt::format("a{}/b{}/c{}/d{}", i / 216, i / 36 % 6, i / 6 % 6, i % 6);
+    state.leaves[path] = {.bytes = std::to_string(i)};
+  }
+  ObjectId root = write(state);
+  // The paths that change, and how many directories lead to them.
+  const std::vector<std::pair<std::vector<std::string>, int>> cases = {
+      {{"a1/b2/c3/d4"}, 4},
+      {{"a1/b2/c3/d0", "a1/b2/c3/d5"}, 4},
+      {{"a1/b2/c3/d1", "a1/b2/c0/d1", "a5/b5/c5/d5"}, 8},
+      {{"a0/new/new"}, 3},
+      {{"at the root"}, 1}};
+  for (const auto& [paths, trees] : cases) {
+    SCOPED_TRACE(paths[0]);
+    const auto pack = begin();
+    CountingSink sink(*pack);
+    TreeEditor editor(sink, root, {.leaf_name = "%v"});
+    for (const auto& path : paths) {
+      state.leaves[path] = {.bytes = path};
+      ASSERT_TRUE(editor.set(path, mode::kFile, sink.add(ObjectKind::kBlob, path).value()));
+    }
+    root = editor.finish().value();
+    EXPECT_EQ(root, prove(state).value());
+    EXPECT_EQ(sink.written, trees);
+    EXPECT_LE(sink.read_trees, trees);
+    EXPECT_EQ(pack->finish()->objects, paths.size() + static_cast<std::size_t>(trees));
+  }
 }
 
 TEST_F(TreeWriting, ALeafMovesBelowItsDirectoryAndBack) {

@@ -248,6 +248,19 @@ class Cycle(harness.Case):
         self.ask("export")
         self.assertEqual(self.git("ls-tree", "-r", "--name-only", "main", cwd=remote), "a")
 
+    def in_packs(self):
+        counted = self.git("count-objects", "-v", cwd=self.path("data", "repo.git"))
+        return int(dict(line.split(": ") for line in counted.splitlines())["in-pack"])
+
+    def test_an_export_writes_only_the_touched_trees(self):
+        remote = self.seeded_remote({f"{a}/{b}/{c}": f"{a}{b}{c}"
+                                     for a in range(5) for b in range(5) for c in range(5)})
+        self.ask("restore", remote)
+        before = self.in_packs()
+        self.bennu("kv", "put", "/1/2/3", "new")
+        self.ask("export")
+        self.assertEqual(self.in_packs() - before, 5, "commit, root, 1, 1/2, value")
+
     def test_small_exports_leave_no_loose_objects(self):
         remote = self.seeded_remote({"a": "1"})
         self.ask("restore", remote)
