@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/bytes.hpp"
-#include "git/tree_walk.hpp"
 #include "sync/plan.hpp"
 #include "sync/reasons.hpp"
 #include "sync/shown_key.hpp"
@@ -27,7 +26,7 @@ std::string listed(const Names& all) {
   }
   if (all.size() > kNamesInMessage)
     text += fmt::format(" and {} more", all.size() - kNamesInMessage);
-  return text.empty() ? std::string("many keys") : text;
+  return text.empty() ? std::string("nothing that the other lacks") : text;
 }
 
 Error both_changed(const Link& link, const Names& kv, const Names& git) {
@@ -42,37 +41,12 @@ Error both_changed(const Link& link, const Names& kv, const Names& git) {
       reason::kBothChanged);
 }
 
-Status add_paths(const Link& link, const git::ObjectId& before, const git::ObjectId& after,
-                 Names& paths) {
-  return git::diff_trees(link.repository, before, after,
-                         [&](const git::TreeChange& change) -> Result<git::Walk> {
-                           paths.emplace_back(change.path);
-                           return git::Walk::kContinue;
-                         });
-}
-
-// Commits of ours that never reached the remote are KV's side, too: taking only Git's would undo
-// them.
-Result<Error> forked(const Link& link, const Sides& sides, const KvChanges& kv) {
-  BENNU_ASSIGN(const auto fork, link.repository.read_commit(*sides.fork));
-  BENNU_ASSIGN(const auto base, link.repository.read_commit(sides.state.base->commit));
-  Names ours = kv.keys;
-  Names theirs;
-  BENNU_TRY(add_paths(link, fork.tree, base.tree, ours));
-  BENNU_TRY(add_paths(link, fork.tree, sides.git_tree, theirs));
-  return both_changed(link, ours, theirs);
-}
-
 }  // namespace
 
 Result<Meeting> meet(const Link& link, const Sides& sides, const KvChanges& kv) {
   const bool both = sides.fork || (sides.git_moved && kv.changed);
   if (!both) return Meeting{.kv = kv.changed, .git = sides.git_moved};
   if (kv.tree == sides.git_tree) return Meeting{};
-  if (sides.fork) {
-    BENNU_ASSIGN(Error refused, forked(link, sides, kv));
-    return refused;
-  }
   BENNU_ASSIGN(const auto to_git, plan_to_git(link, sides));
   BENNU_ASSIGN(const auto to_kv, plan_to_kv(link, sides));
   Names ours;
@@ -81,7 +55,9 @@ Result<Meeting> meet(const Link& link, const Sides& sides, const KvChanges& kv) 
   for (const PlannedChange& change : to_kv.changes) theirs.push_back(change.shown);
   BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, sides.git_tree, link.identity));
   for (const auto& [key, value] : to_kv.kept) theirs.push_back(shown_key(mapping, key));
-  if (!ours.empty() && !theirs.empty()) return both_changed(link, ours, theirs);
+  // Commits of ours that never reached the remote are not made anew on another head.
+  const bool apart = sides.fork && sides.git_moved;
+  if (!ours.empty() && (apart || !theirs.empty())) return both_changed(link, ours, theirs);
   return Meeting{.kv = !ours.empty(), .git = !theirs.empty()};
 }
 

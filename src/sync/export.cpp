@@ -181,15 +181,6 @@ Result<Deletions> count_deletions(const Job& job, const git::ObjectId& tree,
   return count;
 }
 
-// For messages only.
-std::vector<std::string> changed_keys(const Mapping& mapping, const Window& window) {
-  std::set<std::string> keys;
-  for (const Group& group : window.groups) {
-    for (const std::string& key : group.keys) keys.insert(shown_key(mapping, key));
-  }
-  return {keys.begin(), keys.end()};
-}
-
 // The commits in a pack that nobody sees yet.
 struct Built {
   std::vector<git::ObjectId> commits;
@@ -349,7 +340,7 @@ Result<ExportReport> export_state(const Link& link, const ExportOptions& options
     BENNU_ASSIGN(const auto kv, kv_changes(link, sides));
     BENNU_ASSIGN(const auto meeting, meet(link, sides, kv));
     if (!meeting.kv && !meeting.git) return export_from_head(link, sides, options);
-    if (!meeting.kv && kv.changed) {
+    if (!meeting.kv && (kv.changed || sides.fork)) {
       return ExportReport{
           .tree = kv.tree, .git_has_changes = true, .push_problem = sides.remote_problem};
     }
@@ -390,7 +381,6 @@ Result<KvChanges> kv_changes(const Link& link, const Sides& sides) {
   }
   const git::ObjectId before = sides.state.base ? sides.state.base->tree : git::empty_tree_id();
   changes.changed = changes.tree != before;
-  if (changes.changed) changes.keys = changed_keys(job.mapping, job.window);
   return changes;
 }
 

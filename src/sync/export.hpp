@@ -50,12 +50,10 @@ struct ExportReport {
 [[nodiscard]] Result<ExportReport> export_onto(const Link& link, const Sides& sides,
                                                const ExportOptions& options);
 
-/// Whether the state's tree differs from the base's, without writing anything. The keys that
-/// changed, for messages.
+/// Whether the state's tree differs from the base's, without writing anything.
 struct KvChanges {
   git::ObjectId tree;
   bool changed = false;
-  std::vector<std::string> keys;
 };
 [[nodiscard]] Result<KvChanges> kv_changes(const Link& link, const Sides& sides);
 

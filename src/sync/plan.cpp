@@ -111,6 +111,13 @@ Status finish_plan(const Link& link, const Mapping& mapping, Plan& plan) {
   return {};
 }
 
+// Where Git went on without commits of ours, both sides changed since they parted.
+Sides from_fork(Sides sides) {
+  if (sides.fork && sides.git_moved)
+    sides.state.base = Base{.commit = *sides.fork, .revision = kNeverEqual};
+  return sides;
+}
+
 Plan start_plan(const Sides& sides, Direction direction) {
   Plan plan{.direction = direction, .git_head = sides.git_head, .revision = sides.state.revision};
   if (sides.state.base) plan.base_commit = sides.state.base->commit;
@@ -144,7 +151,8 @@ Result<Direction> direction_of(const Link& link, const Sides& sides) {
   return meeting.kv || awaits_normalising(sides) ? Direction::kToGit : Direction::kNothing;
 }
 
-Result<Plan> plan_to_kv(const Link& link, const Sides& sides) {
+Result<Plan> plan_to_kv(const Link& link, const Sides& given) {
+  const Sides sides = from_fork(given);
   Plan plan = start_plan(sides, Direction::kToKv);
   git::ObjectId before;
   Mapping before_mapping;
@@ -215,7 +223,8 @@ Status leave_out_same(const Link& link, const Sides& sides, Plan& plan) {
 
 }  // namespace
 
-Result<Plan> plan_to_git(const Link& link, const Sides& sides) {
+Result<Plan> plan_to_git(const Link& link, const Sides& given) {
+  const Sides sides = from_fork(given);
   Plan plan = start_plan(sides, Direction::kToGit);
   BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, plan.revision, link.identity));
   BENNU_ASSIGN(const auto window, read_window(link, sides.state, mapping));

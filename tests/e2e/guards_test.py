@@ -119,8 +119,27 @@ class Guards(harness.Case):
         for command in ("export", "import"):
             refused = self.bennu(command, "-o", "json", expect=2)
             self.assertEqual(refused.json["error"]["reason"], "sync.both_changed")
+            self.assertIn("in KV /a; in Git (branch main) /b.", refused.err)
+        drift = self.ask("drift", expect=2)
+        self.assertEqual((drift["kv"], drift["git"], drift["both"]), (["/a"], ["/b"], []))
+        plan = self.ask("plan", "--from", "git", expect=2)
+        self.assertEqual([change["key"] for change in plan["changes"]], ["/b"])
         self.assertEqual(self.head(remote), head)
         self.assertEqual(self.bennu("kv", "get", "/a").out, "kv")
+
+    def test_a_commit_that_was_not_pushed_and_is_in_git_alike_is_not_named(self):
+        remote = self.seeded_remote({"a": "1", "b": "1"})
+        self.ask("restore", remote)
+        self.bennu("kv", "put", "/a", "kv")
+        self.ask("export", "--no-push")
+        head = self.push_files({"a": "kv", "b": "git"}, remote)
+        drift = self.ask("drift", expect=2)
+        self.assertEqual((drift["kv"], drift["git"], drift["both"]), ([], ["/b"], []))
+        self.assertFalse(self.ask("export")["changed"])
+        self.assertEqual(self.ask("import")["puts"], 1)
+        self.assertEqual(self.head(remote), head)
+        self.bennu("verify")
+        self.assertFalse(self.ask("export")["changed"])
 
     def test_commits_that_were_taken_back_are_a_rewritten_base(self):
         remote = self.seeded_remote({"a": "1"})
