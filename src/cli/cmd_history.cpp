@@ -26,10 +26,11 @@ struct LogOptions {
 };
 
 // The files and folders of the tree that a key, entity or prefix may stand for: an entity is its
-// document and what is below it. A name without a leading slash may be a path as git takes it.
+// document and what is below it. A name without a leading slash may be a key, too, or a path as git
+// takes it.
 Result<std::set<std::string>> paths_of(const sync::Mapping& mapping, const std::string& key) {
   std::string trimmed = key;
-  while (!trimmed.empty() && trimmed.back() == '/') trimmed.pop_back();
+  if (trimmed.ends_with('/')) trimmed.pop_back();   // one: `//` is a key
   const std::string& root = mapping.schema().root;  // `/net/`: documents stand at the tree's root
   if (trimmed.empty() || trimmed + "/" == root) return std::set<std::string>{""};
   std::set<std::string> paths;
@@ -49,6 +50,7 @@ Result<std::set<std::string>> paths_of(const sync::Mapping& mapping, const std::
   if (trimmed.front() != '/') {
     paths.insert(trimmed);
     paths.insert(trimmed + ".json");
+    BENNU_TRY(add(trimmed));
     BENNU_TRY(add(root + trimmed));
     return paths;
   }

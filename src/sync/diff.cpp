@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 #include <utility>
@@ -34,20 +35,26 @@ Result<Side> parse_side(const git::Repository& repository, std::string_view text
   return Side{.commit = commit};
 }
 
-// A prefix without a leading slash is meant as below the schema's root: `users/7` is
+using Prefixes = std::vector<std::string>;
+
+// A prefix without a leading slash may be meant as below the schema's root: `users/7` is
 // `/net/users/7`.
-std::string full_prefix(const Mapping& mapping, std::string_view prefix) {
-  if (prefix.empty() || prefix.front() == '/') return std::string(prefix);
-  return mapping.schema().root + std::string(prefix);
+Prefixes prefixes_of(const Mapping& mapping, std::string_view prefix) {
+  Prefixes prefixes{std::string(prefix)};
+  if (!prefix.empty() && prefix.front() != '/')
+    prefixes.push_back(mapping.schema().root + std::string(prefix));
+  return prefixes;
 }
 
 std::vector<PlannedChange> changes_of(const Mapping& mapping, const KeyValues& before,
-                                      const KeyValues& after, std::string_view prefix) {
+                                      const KeyValues& after, const Prefixes& prefixes) {
   std::set<std::string_view> keys;
   for (const KeyValues* side : {&before, &after}) {
-    for (auto at = side->lower_bound(prefix); at != side->end() && at->first.starts_with(prefix);
-         ++at) {
-      keys.insert(at->first);
+    for (const std::string& prefix : prefixes) {
+      for (auto at = side->lower_bound(prefix); at != side->end() && at->first.starts_with(prefix);
+           ++at) {
+        keys.insert(at->first);
+      }
     }
   }
   std::vector<PlannedChange> changes;
@@ -77,14 +84,18 @@ Error explain(const Link& link, Revision revision, Error error) {
   return error;
 }
 
-Result<KeyValues> read_side(const Link& link, const Side& side, std::string_view prefix) {
+Result<KeyValues> read_side(const Link& link, const Side& side, const Prefixes& prefixes) {
   KeyValues keys;
   if (side.commit) {
     BENNU_ASSIGN(const auto commit, link.repository.read_commit(*side.commit));
     BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, commit.tree, link.identity));
     BENNU_TRY(read_state(link.repository, commit.tree, mapping, link.stop, link.progress,
                          [&](std::string_view key, std::string_view value) -> Status {
-                           if (key.starts_with(prefix)) keys.emplace(key, value);
+                           if (std::ranges::any_of(prefixes, [&](const std::string& prefix) {
+                                 return key.starts_with(prefix);
+                               })) {
+                             keys.emplace(key, value);
+                           }
                            return {};
                          }));
     return keys;
@@ -92,13 +103,15 @@ Result<KeyValues> read_side(const Link& link, const Side& side, std::string_view
   auto mapping_then = mapping_of_state(link.store, side.revision, link.identity);
   if (!mapping_then) return explain(link, side.revision, std::move(mapping_then).error());
   const Mapping& mapping = *mapping_then;
-  BENNU_TRY(
-      link.store.scan(kv::prefix_range(prefix), side.revision, [&](kv::KeyValue& kv) -> Status {
-        if (kv.lease.value == 0 && Mapping::is_in_tree(mapping.classify(kv.key).key_class)) {
-          keys.emplace(std::move(kv.key), std::move(kv.value));
-        }
-        return {};
-      }));
+  for (const std::string& prefix : prefixes) {
+    BENNU_TRY(
+        link.store.scan(kv::prefix_range(prefix), side.revision, [&](kv::KeyValue& kv) -> Status {
+          if (kv.lease.value == 0 && Mapping::is_in_tree(mapping.classify(kv.key).key_class)) {
+            keys.emplace(std::move(kv.key), std::move(kv.value));
+          }
+          return {};
+        }));
+  }
   return keys;
 }
 
@@ -131,7 +144,7 @@ Result<std::vector<PlannedChange>> diff_commits(const git::Repository& repositor
   BENNU_TRY(diff_keys(repository, {}, old_side.mapping, new_side.mapping, old_side.tree,
                       new_side.tree, changed));
   return changes_of(new_side.mapping, changed.before, changed.after,
-                    full_prefix(new_side.mapping, prefix));
+                    prefixes_of(new_side.mapping, prefix));
 }
 
 Result<std::vector<PlannedChange>> diff(const Link& link, std::string_view before,
@@ -141,10 +154,10 @@ Result<std::vector<PlannedChange>> diff(const Link& link, std::string_view befor
   if (old_side.commit && new_side.commit)
     return diff_commits(link.repository, link.identity, before, after, prefix);
   BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, {}, link.identity));
-  const std::string full = full_prefix(mapping, prefix);
-  BENNU_ASSIGN(const auto old_keys, read_side(link, old_side, full));
-  BENNU_ASSIGN(const auto new_keys, read_side(link, new_side, full));
-  return changes_of(mapping, old_keys, new_keys, full);
+  const Prefixes prefixes = prefixes_of(mapping, prefix);
+  BENNU_ASSIGN(const auto old_keys, read_side(link, old_side, prefixes));
+  BENNU_ASSIGN(const auto new_keys, read_side(link, new_side, prefixes));
+  return changes_of(mapping, old_keys, new_keys, prefixes);
 }
 
 }  // namespace bennu::sync

@@ -24,6 +24,27 @@ class Memory(harness.Case):
         self.assertIn(("Anna", "1", "2"), told)
         self.assertIn(("Bob", "2", "3"), told)
 
+    def test_a_key_is_found_however_it_begins(self):
+        def run(*args, expect=0):
+            return self.bennu("-o", "json", *args, data=None, env={"BENNU_DATA": self.path("data")}, expect=expect).json
+
+        before = self.git("rev-parse", "main", cwd=self.origin)
+        for key in ("noslash", "-dash", "a/b", "//twice"):
+            run("kv", "put", "--", key, "x")
+        self.ask("export")
+        for key in ("noslash", "-dash", "a/b", "//twice", "//"):
+            with self.subTest(key):
+                name = "//twice" if key == "//" else key
+                entries = run("log", "--changes", "--", key)["items"]
+                self.assertEqual([entry["subject"] for entry in entries], [f"kv put {name}"])
+                self.assertEqual([change["key"] for change in entries[0]["changes"]], [name])
+                for after in ("main", "live"):
+                    changes = run("diff", "--", before, after, key, expect=2)["changes"]
+                    self.assertEqual([change["key"] for change in changes], [name])
+        # Below the schema's root, and as git names it, too.
+        for key in ("a", "/a", "/a/"):
+            self.assertEqual(self.ask("log", key)["items"][-1]["subject"], "Begin")
+
     def test_drift_tells_three_groups_apart(self):
         nothing = {"kv": [], "git": [], "both": [], "remote_problem": ""}
         self.assertEqual(self.ask("drift"), nothing)
