@@ -13,9 +13,24 @@ namespace {
 
 using nlohmann::json;
 
+std::string commits_text(std::size_t count) {
+  return count == 1 ? "1 commit" : fmt::format("{} commits", count);
+}
+
+std::string difference_text(const sync::VerifyReport& report, const std::string& branch) {
+  if (report.base) {
+    return fmt::format(
+        ": KV is what commit {} holds, and branch {} is {} further on (`bennu import` takes what "
+        "came; `bennu adopt --take kv` makes KV's state the newest commit)",
+        report.base->short_hex(), branch, commits_text(report.beyond_base));
+  }
+  return report.awaits_normalising ? ": documents await their canonical form (`bennu export`)" : "";
+}
+
 Result<int> verify(const Context& context) {
   BENNU_ASSIGN(auto session, WriteSession::open(context));
-  BENNU_ASSIGN(const auto report, sync::verify(session.link()));
+  const sync::Link link = session.link();
+  BENNU_ASSIGN(const auto report, sync::verify(link));
   json exceptions = json::array();
   for (const auto& held : report.exceptions) exceptions.push_back(held.key);
   std::string text =
@@ -24,15 +39,14 @@ Result<int> verify(const Context& context) {
                   report.commit.is_null() ? "none" : report.commit.short_hex());
   text += report.in_sync ? context.out.styled(Style::kGreen, "in sync") + "\n"
                          : context.out.styled(Style::kYellow, "not in sync") +
-                               (report.awaits_normalising
-                                    ? ": documents await their canonical form (`bennu export`)"
-                                    : "") +
-                               "\n";
+                               difference_text(report, link.branch) + "\n";
   for (const std::string& key : report.keys) text += "  " + printable(key) + "\n";
   context.out.result({{"in_sync", report.in_sync},
                       {"kv_tree", report.kv_tree.hex()},
                       {"git_tree", id_or_null(report.git_tree)},
                       {"commit", id_or_null(report.commit)},
+                      {"base", id_or_null(report.base)},
+                      {"beyond_base", report.beyond_base},
                       {"revision", report.revision.value},
                       {"exceptions", exceptions},
                       {"different", report.different},
@@ -53,13 +67,19 @@ Result<int> drift(const Context& context, bool offline) {
     for (const std::string& key : keys) text += "  " + printable(key) + "\n";
   };
   section("changed in KV (`bennu export`)", report.kv);
-  section("changed in Git (`bennu import`)", report.git);
+  section(fmt::format("changed in Git by {} since the base (`bennu import`{})",
+                      commits_text(report.beyond_base),
+                      report.kv.empty() && report.both.empty()
+                          ? ", or `bennu adopt --take kv` to go back to this store's state"
+                          : ""),
+          report.git);
   section("changed in both", report.both);
   if (report.none())
     text = report.remote_problem.empty() ? "no drift\n" : "no drift from what was last fetched\n";
   context.out.result({{"kv", report.kv},
                       {"git", report.git},
                       {"both", report.both},
+                      {"beyond_base", report.beyond_base},
                       {"remote_problem", report.remote_problem}},
                      text);
   return report.none() ? kExitDone : kExitDifferent;

@@ -98,13 +98,15 @@ bool is_intended(const Sides& sides, const git::CommitInfo& commit) {
          });
 }
 
-// Commits of our own lineage beyond the base must be ones that this store meant to make.
-Status check_not_rewound(const Link& link, const Sides& sides) {
+// Commits of our own lineage beyond the base must be ones that this store meant to make. Counts
+// those beyond the base.
+Status check_not_rewound(const Link& link, Sides& sides) {
   if (sides.state.lineage.empty()) return {};
   const git::LogOptions options{.until = sides.state.base->commit};
   return git::log(
       link.repository, sides.git_head, options,
       [&](const git::LogEntry& entry) -> Result<git::Walk> {
+        ++sides.beyond_base;
         if (git::find_trailer(entry.commit.message, kTrailerLineage) != sides.state.lineage)
           return git::Walk::kContinue;
         if (is_intended(sides, entry.commit)) return git::Walk::kContinue;

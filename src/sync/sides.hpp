@@ -28,9 +28,10 @@ struct Sides {
   git::ObjectId remote_head;  ///< null: no remote, or the branch is not there; of the last fetch
   /// The newest commit of Git's side: the remote's if it has more than ours, else ours.
   git::ObjectId git_head;
-  git::ObjectId git_tree;  ///< of git_head; null without a head
-  bool unpushed = false;   ///< the local branch has commits that the remote lacks
-  bool git_moved = false;  ///< git_head is not the base's commit, and its tree differs
+  git::ObjectId git_tree;       ///< of git_head; null without a head
+  bool unpushed = false;        ///< the local branch has commits that the remote lacks
+  bool git_moved = false;       ///< git_head is not the base's commit, and its tree differs
+  std::size_t beyond_base = 0;  ///< commits of git_head that the base does not hold
   /// Set when our unpushed commits and the remote's new ones both grew from here.
   std::optional<git::ObjectId> fork;
   std::string remote_problem;

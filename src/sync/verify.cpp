@@ -31,6 +31,10 @@ Status name_differences(const Link& link, const Sides& sides, VerifyReport& repo
   }
   BENNU_ASSIGN(const auto base_commit, link.repository.read_commit(sides.state.base->commit));
   report.awaits_normalising = base_commit.tree != sides.state.base->tree;
+  if (sides.git_moved && report.kv_tree == sides.state.base->tree) {
+    report.base = sides.state.base->commit;
+    report.beyond_base = sides.beyond_base;
+  }
   return {};
 }
 
@@ -53,7 +57,7 @@ Result<VerifyReport> verify(const Link& link) {
 Result<DriftReport> drift(const Link& link, Fetch fetch) {
   BENNU_ASSIGN(const auto sides, examine(link, fetch));
   BENNU_TRY(may_start(link, sides));
-  DriftReport report{.remote_problem = sides.remote_problem};
+  DriftReport report{.beyond_base = sides.beyond_base, .remote_problem = sides.remote_problem};
   BENNU_ASSIGN(const auto to_git, plan_to_git(link, sides));
   std::vector<std::string> kv = keys_of(to_git);
   std::vector<std::string> git;

@@ -6,6 +6,7 @@
 // Threads As Link.
 // Source decision 2 of ARCHITECTURE.md.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,10 @@ struct VerifyReport {
   std::vector<std::string> keys;  ///< the first keys that differ, where the base tells which
   std::uint64_t different = 0;
   bool awaits_normalising = false;  ///< the next export brings documents into their canonical form
+  /// Set where KV is what this commit holds, and the branch has so many commits more: another store
+  /// went on, or an older commit was restored.
+  std::optional<git::ObjectId> base;
+  std::size_t beyond_base = 0;
 };
 [[nodiscard]] Result<VerifyReport> verify(const Link& link);
 
@@ -33,6 +38,7 @@ struct DriftReport {
   std::vector<std::string> kv;    ///< keys changed in KV since the base
   std::vector<std::string> git;   ///< keys changed in Git since the base
   std::vector<std::string> both;  ///< keys in both
+  std::size_t beyond_base = 0;  ///< commits that the base does not hold
   std::string remote_problem;
   [[nodiscard]] bool none() const { return kv.empty() && git.empty() && both.empty(); }
 };

@@ -76,6 +76,20 @@ class Cycle(harness.Case):
         restored = self.ask("restore", f"{remote}@{first[:12]}")
         self.assertEqual(restored["commit"], first)
         self.assertEqual(self.bennu("kv", "get", "/a").out, "1")
+        # The branch is further on: said so, with the way back and the way on.
+        self.push_files({"a": "3"}, remote)
+        drift = self.bennu("drift", expect=2).out
+        self.assertIn("by 2 commits since the base", drift)
+        self.assertIn("bennu adopt --take kv", drift)
+        told = self.bennu("verify", expect=2).out
+        self.assertIn(f"KV is what commit {first[:10]} holds, and branch main is 2 commits further on", told)
+        self.assertIn("bennu import", told)
+        verified = self.ask("verify", expect=2)
+        self.assertEqual((verified["base"], verified["beyond_base"]), (first, 2))
+        self.ask("adopt", "--take", "kv", "--yes")
+        self.assertTrue(self.ask("verify")["in_sync"])
+        self.assertEqual(self.tree(remote), self.tree(remote, first))
+        self.assertEqual(self.git("rev-list", "--count", f"{first}..main", cwd=remote), "3")
 
     def test_a_first_export_has_a_commit_for_each_command(self):
         remote = self.remote()

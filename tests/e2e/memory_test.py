@@ -46,13 +46,13 @@ class Memory(harness.Case):
             self.assertEqual(self.ask("log", key)["items"][-1]["subject"], "Begin")
 
     def test_drift_tells_three_groups_apart(self):
-        nothing = {"kv": [], "git": [], "both": [], "remote_problem": ""}
+        nothing = {"kv": [], "git": [], "both": [], "beyond_base": 0, "remote_problem": ""}
         self.assertEqual(self.ask("drift"), nothing)
         self.push_files({"b": "git", "c": "git"}, self.origin)
         self.bennu("kv", "put", "/a", "kv")
         self.bennu("kv", "put", "/c", "kv")
         drift = self.ask("drift", expect=2)
-        self.assertEqual(drift, {**nothing, "kv": ["/a"], "git": ["/b"], "both": ["/c"]})
+        self.assertEqual(drift, {**nothing, "kv": ["/a"], "git": ["/b"], "both": ["/c"], "beyond_base": 1})
 
 
 if __name__ == "__main__":
