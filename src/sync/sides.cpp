@@ -147,6 +147,43 @@ Error rewritten(const Link& link, const git::ObjectId& missing) {
                     reason::kBaseRewritten);
 }
 
+// Another branch of this repository that holds a commit; empty if there is none.
+Result<std::string> branch_with(const Link& link, const git::ObjectId& commit) {
+  constexpr std::string_view kBranches = "refs/heads/";
+  BENNU_ASSIGN(const auto refs, link.repository.list_refs(kBranches));
+  for (const git::Ref& ref : refs) {
+    BENNU_ASSIGN(const bool holds, is_in(link, commit, ref.id));
+    if (holds && ref.name != local_ref(link)) return ref.name.substr(kBranches.size());
+  }
+  return std::string();
+}
+
+// The base is not in the branch's history: why, as far as it can be known here.
+Error without_base(const Link& link, const Sides& sides) {
+  const git::ObjectId& base = sides.state.base->commit;
+  if (!link.repository.contains(base)) {
+    return make_error(
+        Code::kFailedPrecondition,
+        fmt::format("the base {} of this store is not in {}: it was never pushed and this is "
+                    "another clone, or the history of branch {} was rewritten. `bennu adopt "
+                    "--take kv` adds this store's state on top of the branch, `bennu adopt --take "
+                    "git` follows it",
+                    base.short_hex(), link.repository.path().string(), link.branch),
+        reason::kBaseRewritten);
+  }
+  BENNU_ASSIGN(const auto other, branch_with(link, base));
+  if (other.empty()) return rewritten(link, base);
+  const bool absent = sides.remote_head.is_null() && !link.remote_url.empty();
+  return make_error(
+      Code::kFailedPrecondition,
+      fmt::format("this store's base {} is on branch {}, and not on branch {}{}. Set remote.branch "
+                  "to {}, or `bennu adopt --take git` to follow {}, or `bennu adopt --take kv` to "
+                  "add this store's state on top of it",
+                  base.short_hex(), other, link.branch,
+                  absent ? ", which the remote does not have" : "", other, link.branch),
+      reason::kBaseRewritten);
+}
+
 // Commits of ours that the remote lacks must still wait to be pushed; others were there and are
 // gone.
 Status check_not_taken_back(const Link& link, const Sides& sides) {
@@ -168,7 +205,7 @@ Status check_base_kept(const Link& link, Sides& sides) {
     BENNU_ASSIGN(sides.fork, find_fork(link, sides));
     if (sides.fork) return {};
   }
-  return rewritten(link, base);
+  return without_base(link, sides);
 }
 
 Status compare_heads(const Link& link, Sides& sides) {

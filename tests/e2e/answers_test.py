@@ -219,6 +219,16 @@ class Answers(harness.Case):
         self.bennu("import")
         self.assertEqual(self.bennu("kv", "get", "/theirs").out, "x")
         self.assertTrue(self.ask("verify")["in_sync"])
+        # What was not pushed is only in the store.
+        self.bennu("kv", "put", "/own", "y")
+        self.bennu("export", "--no-push")
+        shutil.rmtree(own)
+        self.git("clone", "-q", "--bare", remote, own)
+        for command in ("drift", "import", "export", "plan", "verify"):
+            self.assert_one_line(self.bennu(command, expect=1), "never pushed", "data/repo.git", "`bennu adopt --take kv`")
+        self.bennu("adopt", "--take", "kv")
+        self.assertEqual(self.git("show", "main:own", cwd=remote), "y")
+        self.assertTrue(self.ask("verify")["in_sync"])
 
     def test_an_ssh_remote_that_is_not_there_says_why(self):
         os.mkdir(self.path("bin"))

@@ -153,6 +153,29 @@ class Guards(harness.Case):
         self.assertEqual(refused.json["error"]["reason"], "sync.base_rewritten")
         self.assertEqual(self.head(remote), first)
 
+    def set_branch(self, branch):
+        with open(self.path("data", "bennu.toml"), encoding="utf-8") as file:
+            settings = file.read()
+        with open(self.path("data", "bennu.toml"), "w", encoding="utf-8") as file:
+            file.write("".join(f'branch = "{branch}"\n' if line.startswith("branch =") else line
+                               for line in settings.splitlines(keepends=True)))
+
+    def test_a_branch_of_the_settings_that_does_not_hold_the_base(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.ask("restore", remote)
+        self.git("branch", "other", "main", cwd=remote)
+        self.set_branch("other")
+        self.bennu("kv", "put", "/b", "2")
+        base = self.ask("export")["commit"]
+        self.set_branch("main")
+        refused = self.bennu("export", expect=1)
+        self.assert_one_line(refused, f"base {base[:10]} is on branch other, and not on branch main. ", "remote.branch")
+        self.git("update-ref", "-d", "refs/heads/main", cwd=remote)
+        self.git("update-ref", "-d", "refs/remotes/origin/main", cwd=self.path("data", "repo.git"))
+        self.assert_one_line(self.bennu("export", expect=1), "branch main, which the remote does not have")
+        self.set_branch("other")
+        self.assertFalse(self.ask("export")["changed"])
+
     def test_a_commit_whose_push_got_no_answer_is_known_to_be_there_once_it_was_seen(self):
         remote = self.seeded_remote({"a": "1"})
         self.ask("restore", remote)
