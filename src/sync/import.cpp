@@ -19,6 +19,7 @@
 #include "sync/staged_changes.hpp"
 #include "sync/state_tree.hpp"
 #include "sync/tree_keys.hpp"
+#include "sync/tree_records.hpp"
 
 namespace bennu::sync {
 namespace {
@@ -247,7 +248,9 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
           BENNU_TRY(copy_blob(repository, *pack, value));
         }
         for (Finding& finding : find_credentials(full, value)) {
-          report.credentials.push_back({.path = std::string(full), .finding = std::move(finding)});
+          const auto record = parse_record(full);
+          report.credentials.push_back({.path = std::string(record ? record->path : full),
+                                        .finding = std::move(finding)});
         }
         keys.emplace(std::move(full), std::string(value));
         return {};

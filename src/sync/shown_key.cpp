@@ -5,6 +5,7 @@
 
 #include "base/bytes.hpp"
 #include "sync/seal.hpp"
+#include "sync/tree_records.hpp"
 
 namespace bennu::sync {
 namespace {
@@ -64,9 +65,28 @@ std::string without_uuids(std::string_view key) {
   return shown;
 }
 
+std::string_view record_note(RecordKind kind) {
+  switch (kind) {
+    case RecordKind::kMode:
+      return " (mode)";
+    case RecordKind::kLink:
+      return " (submodule)";
+    case RecordKind::kBlob:
+      return " (large file)";
+    case RecordKind::kEmpty:
+      return " (empty folder)";
+    case RecordKind::kFile:
+      return "";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string shown_key(const Mapping& mapping, std::string_view key) {
+  const auto record = parse_record(key);
+  const std::string_view note = record ? record_note(record->kind) : "";
+  if (record) key = record->path;
   bool secret_names = false;
   for (const Entity& entity : mapping.schema().entities) {
     if (!entity.has_secret_name()) continue;
@@ -74,7 +94,8 @@ std::string shown_key(const Mapping& mapping, std::string_view key) {
     const std::string shown = without_names(mapping.ring(), entity, key);
     if (!shown.empty()) return printable(without_uuids(shown), kMaxShownBytes);
   }
-  return printable(secret_names ? without_uuids(key) : std::string(key), kMaxShownBytes);
+  return printable(secret_names ? without_uuids(key) : std::string(key), kMaxShownBytes)
+      .append(note);
 }
 
 bool holds_secret_name(const Mapping& mapping, std::string_view key) {

@@ -16,6 +16,7 @@ namespace bennu::sync {
 /// Printable. Also of a key that only begins like an entity's (a prefix, a deeper key). In the
 /// place of a secret name stands its hash, as in the tree; without the data key, the parameter
 /// (`{uuid}`). So does whatever looks like a UUID elsewhere in a key of a schema with secret names.
+/// Of a tree record, the path of its file and what it says of it: `run.sh (mode)`.
 [[nodiscard]] std::string shown_key(const Mapping& mapping, std::string_view key);
 
 /// Whether the key leads to or through a place where an entity has a secret name.

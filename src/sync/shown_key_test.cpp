@@ -27,6 +27,14 @@ TEST(ShownKey, ASecretNameIsItsHashAsInTheTree) {
   EXPECT_EQ(mapping.file_of(kDevices + kUuid + "/name")->path, "users/1/devices/" + hash + ".json");
 }
 
+TEST(ShownKey, ATreeRecordIsTheFileThatItSpeaksOf) {
+  const Mapping mapping = network(false);
+  EXPECT_EQ(shown_key(mapping, "/_bennu/tree/mode/bin/run.sh"), "bin/run.sh (mode)");
+  EXPECT_EQ(shown_key(mapping, "/_bennu/tree/empty/a"), "a (empty folder)");
+  EXPECT_EQ(shown_key(mapping, kSchemaKey), ".bennu/schema.json");
+  EXPECT_EQ(shown_key(mapping, "/_bennu/tree/mode/" + kUuid), "{uuid} (mode)");
+}
+
 TEST(ShownKey, NoPartOfASecretNameIsShown) {
   for (const bool open : {true, false}) {
     const Mapping mapping = network(open);

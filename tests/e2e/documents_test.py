@@ -108,6 +108,13 @@ class Network(harness.Case):
         """The text of a document of the remote with other fields."""
         return json.dumps({**json.loads(self.git("show", f"main:{path}", cwd=self.net)), **fields})
 
+    def test_an_import_of_a_network_names_files_and_not_the_stores_own_keys(self):
+        self.bennu("init", "--schema", "network", data="other")
+        self.bennu("secret", "init", "--offline", self.path("another.txt"), data="other")
+        refused = self.bennu("import", self.net, data="other", expect=1)
+        self.assert_one_line(refused, " .bennu/keys/1.age is there already")
+        self.assertNotIn("_bennu/", refused.err)
+
     def test_where_the_secrets_are_open_nothing_sealed_is_imported(self):
         device = self.git("ls-tree", "-r", "--name-only", "main", "users/1/devices", cwd=self.net)
         key = self.path("data", "identity.txt")

@@ -51,6 +51,19 @@ class Guards(harness.Case):
         drift = self.bennu("drift", "-o", "json", expect=2).json
         self.assertEqual((drift["kv"], drift["git"], drift["both"]), (["/a"], ["/b"], []))
 
+    def test_a_changed_mode_is_named_by_its_file(self):
+        remote = self.seeded_remote({"run.sh": "1"})
+        self.ask("restore", remote)
+        self.git("clone", "-q", remote, self.path("clone"))
+        os.chmod(self.path("clone", "run.sh"), 0o755)
+        self.git("commit", "-qam", "Run", cwd=self.path("clone"))
+        self.git("push", "-q", cwd=self.path("clone"))
+        plan = self.bennu("plan", expect=2).out
+        self.assertIn("+ run.sh (mode) = 100755\n", plan)
+        self.bennu("kv", "put", "/b", "1")
+        refused = self.bennu("import", expect=2)
+        self.assert_one_line(refused, "in KV /b; in Git (branch main) run.sh (mode).")
+
     def test_both_sides_changed_alike_is_no_conflict(self):
         for command in ("export", "import"):
             with self.subTest(command):
