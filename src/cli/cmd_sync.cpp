@@ -24,6 +24,7 @@ std::string difference_text(const sync::VerifyReport& report, const std::string&
         "came; `bennu adopt --take kv` makes KV's state the newest commit)",
         report.base->short_hex(), branch, commits_text(report.beyond_base));
   }
+  if (!report.never_equal.empty()) return ": " + report.never_equal;
   return report.awaits_normalising ? ": documents await their canonical form (`bennu export`)" : "";
 }
 

@@ -21,7 +21,12 @@ std::vector<std::string> keys_of(const Plan& plan) {
 // Names what differs as far as the base tells it; a difference that it does not explain stays
 // without a name.
 Status name_differences(const Link& link, const Sides& sides, VerifyReport& report) {
-  if (!sides.state.base) return {};
+  if (!sides.state.base) {
+    const Status started = may_start(link, sides);
+    report.never_equal =
+        started ? "nothing was exported yet (`bennu export`)" : started.error().message;
+    return {};
+  }
   BENNU_ASSIGN(const auto differences, drift(link, Fetch::kNo));
   for (const auto* group : {&differences.both, &differences.kv, &differences.git}) {
     report.different += group->size();

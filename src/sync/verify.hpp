@@ -31,6 +31,7 @@ struct VerifyReport {
   /// went on, or an older commit was restored.
   std::optional<git::ObjectId> base;
   std::size_t beyond_base = 0;
+  std::string never_equal;  ///< why the two differ where there is no base
 };
 [[nodiscard]] Result<VerifyReport> verify(const Link& link);
 
@@ -38,7 +39,7 @@ struct DriftReport {
   std::vector<std::string> kv;    ///< keys changed in KV since the base
   std::vector<std::string> git;   ///< keys changed in Git since the base
   std::vector<std::string> both;  ///< keys in both
-  std::size_t beyond_base = 0;  ///< commits that the base does not hold
+  std::size_t beyond_base = 0;    ///< commits that the base does not hold
   std::string remote_problem;
   [[nodiscard]] bool none() const { return kv.empty() && git.empty() && both.empty(); }
 };

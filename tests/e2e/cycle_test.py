@@ -68,6 +68,10 @@ class Cycle(harness.Case):
         self.assertFalse(moved["in_sync"])
         self.assertNotEqual(moved["kv_tree"], moved["git_tree"])
         self.assertEqual(moved["keys"], ["/b"])
+        self.bennu("init", "--schema", "none", data="new")
+        self.bennu("kv", "put", "/b", "2", data="new")
+        self.assertIn("not in sync: nothing was exported yet (`bennu export`)",
+                      self.bennu("verify", data="new", expect=2).out)
 
     def test_an_older_commit_can_be_restored(self):
         remote = self.seeded_remote({"a": "1"})

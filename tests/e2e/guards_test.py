@@ -20,6 +20,9 @@ class Guards(harness.Case):
         self.bennu("init", "--schema", "none", "--remote", remote)
         refused = self.bennu("export", expect=1)
         self.assert_one_line(refused, "never equal", "bennu adopt")
+        told = self.bennu("verify", expect=2).out
+        self.assertIn("not in sync: branch main already holds commits, and this store was never equal to it", told)
+        self.assertIn("`bennu restore` into a new folder", told)
         self.assertEqual(self.head(remote), head)
         self.bennu("kv", "put", "/b", "2")
         self.bennu("export", expect=1)
