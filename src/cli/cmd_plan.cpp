@@ -31,6 +31,7 @@ json plan_json(const sync::Plan& plan) {
           {"steps", plan.steps},
           {"over_budget", plan.over_budget},
           {"normalised", plan.normalised},
+          {"plaintext", plan.plaintext},
           {"hash", plan.hash},
           {"changes", changes_json(plan.changes)}};
 }
@@ -82,6 +83,7 @@ Result<int> plan(const Context& context, const PlanFlags& flags) {
   const auto made = compute_plan(context, session.link(), flags.from,
                                  flags.offline ? sync::Fetch::kNo : sync::Fetch::kYes);
   if (!made) return different_if_both_changed(context, made.error());
+  warn_of_plaintext(context, made->plaintext);
   const json document = plan_json(*made);
   if (!flags.out.empty()) {
     std::error_code none;
@@ -154,6 +156,7 @@ Result<int> apply_plan(const Context& context, const std::string& file) {
   if (now.direction == sync::Direction::kToKv) {
     BENNU_ASSIGN(const auto done, sync::import_commits(link, {.fetch = sync::Fetch::kNo,
                                                               .deletes_confirmed = true}));
+    warn_of_plaintext(context, done.plaintext);
     context.out.result({{"direction", direction},
                         {"changed", true},
                         {"revision", done.revision.value},

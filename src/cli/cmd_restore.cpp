@@ -7,6 +7,7 @@
 #include "cli/app.hpp"
 #include "cli/broken_rules.hpp"
 #include "cli/session.hpp"
+#include "cli/sync_answer.hpp"
 #include "inventory/inventory.hpp"
 #include "sync/restore.hpp"
 #include "sync/sides.hpp"
@@ -82,11 +83,7 @@ Result<int> restore(const Context& context, const RestoreOptions& options) {
     context.out.note(fmt::format("{}: will be written in its canonical form by the next export",
                                  printable(path)));
   }
-  for (const std::string& path : report.plaintext) {
-    context.out.warn(
-        fmt::format("{}: holds a secret in clear, also in the repository's history: change it",
-                    printable(path)));
-  }
+  warn_of_plaintext(context, report.plaintext);
   if (report.exposed.count > 0) {
     context.out.warn(fmt::format(
         "{} sealed values lie in fields that .bennu/schema.json of this commit does not make "

@@ -111,11 +111,7 @@ Result<int> import_command(const Context& context, const ImportFlags& flags) {
     text += fmt::format("documents were brought into their canonical form by commit {}\n",
                         done->normalised->short_hex());
   }
-  for (const std::string& path : done->plaintext) {
-    context.out.warn(
-        fmt::format("{}: holds a secret in clear, also in the repository's history: change it",
-                    printable(path)));
-  }
+  warn_of_plaintext(context, done->plaintext);
   json broken = json::array();
   if (done->revision.value != 0) {
     BENNU_ASSIGN(broken, broken_rules(context, session.store(), done->revision));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/bytes.hpp"
 #include "sync/reasons.hpp"
 
 namespace bennu::cli {
@@ -24,6 +25,14 @@ void remote_status(const Context& context, const std::string& problem) {
   if (problem.empty()) return;
   context.out.warn(fmt::format(
       "the remote does not answer, so this compares with what was last fetched: {}", problem));
+}
+
+void warn_of_plaintext(const Context& context, const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    context.out.warn(
+        fmt::format("{}: holds a secret in clear, also in the repository's history: change it",
+                    printable(path)));
+  }
 }
 
 int push_status(const Context& context, const std::string& problem) {

@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/app.hpp"
 #include "git/object.hpp"
@@ -22,6 +23,9 @@ namespace bennu::cli {
 
 /// Says of a remote that did not answer that this is about what was last fetched from it.
 void remote_status(const Context& context, const std::string& problem);
+
+/// Names the files of Git with a secret in clear.
+void warn_of_plaintext(const Context& context, const std::vector<std::string>& paths);
 
 /// A remote that could not be reached is "there are differences" too: it may lack what is here.
 /// Says so and gives the status; `problem` empty: kExitDone.

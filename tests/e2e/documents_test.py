@@ -267,6 +267,16 @@ class Network(harness.Case):
     def test_import_names_a_secret_that_a_person_wrote_in_clear(self):
         document = json.loads(self.git("show", "main:users/1.json", cwd=self.net))
         document["email"] = "clear@example.org"
+        head = self.git("rev-parse", "main", cwd=self.net)
+        self.push_files({"users/1.json": json.dumps(document)}, self.net)
+        # While it can still be taken out of the branch, and by whoever applies a plan.
+        self.ask("restore", f"{self.net}@{head}", "--identity", self.path("offline.txt"), data="second")
+        for arguments, status in ((("plan", "--from", "git", "--out", self.path("p")), 2), (("apply", self.path("p")), 0)):
+            answer = self.bennu(*arguments, "-o", "json", data="second", expect=status)
+            self.assertIn("users/1.json: holds a secret in clear", answer.err)
+            self.assertNotIn("clear@example.org", answer.out + answer.err)
+        with open(self.path("p"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file)["plaintext"], ["users/1.json"])
         self.push_files({"users/1.json": json.dumps(document)}, self.net)
         done = self.bennu("import")
         self.assertIn("users/1.json: holds a secret in clear", done.err)
