@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "kv/reasons.hpp"
-#include "sync/shown_key.hpp"
 #include "sync/state_tree.hpp"
 #include "sync/tree_keys.hpp"
 
@@ -46,10 +45,17 @@ Prefixes prefixes_of(const Mapping& mapping, std::string_view prefix) {
   return prefixes;
 }
 
-std::vector<PlannedChange> changes_of(const Mapping& mapping, const KeyValues& before,
-                                      const KeyValues& after, const Prefixes& prefixes) {
+// The keys of one side, and what its schema says of them.
+struct State {
+  Mapping mapping;
+  KeyValues keys;
+};
+
+// Secret is what either side says is.
+std::vector<PlannedChange> changes_of(const State& before, const State& after,
+                                      const Prefixes& prefixes) {
   std::set<std::string_view> keys;
-  for (const KeyValues* side : {&before, &after}) {
+  for (const KeyValues* side : {&before.keys, &after.keys}) {
     for (const std::string& prefix : prefixes) {
       for (auto at = side->lower_bound(prefix); at != side->end() && at->first.starts_with(prefix);
            ++at) {
@@ -59,14 +65,14 @@ std::vector<PlannedChange> changes_of(const Mapping& mapping, const KeyValues& b
   }
   std::vector<PlannedChange> changes;
   for (const std::string_view key : keys) {
-    const auto old_value = before.find(key);
-    const auto new_value = after.find(key);
-    PlannedChange change{.key = std::string(key),
-                         .shown = shown_key(mapping, key),
-                         .secret = mapping.classify(key).secret};
-    if (old_value != before.end()) change.before = old_value->second;
-    if (new_value != after.end()) change.after = new_value->second;
-    if (change.before != change.after) changes.push_back(std::move(change));
+    const auto old_value = before.keys.find(key);
+    const auto new_value = after.keys.find(key);
+    PlannedChange change{.key = std::string(key)};
+    if (old_value != before.keys.end()) change.before = old_value->second;
+    if (new_value != after.keys.end()) change.after = new_value->second;
+    if (change.before == change.after) continue;
+    show(before.mapping, after.mapping, change);
+    changes.push_back(std::move(change));
   }
   return changes;
 }
@@ -84,11 +90,11 @@ Error explain(const Link& link, Revision revision, Error error) {
   return error;
 }
 
-Result<KeyValues> read_side(const Link& link, const Side& side, const Prefixes& prefixes) {
+Result<State> read_side(const Link& link, const Side& side, const Prefixes& prefixes) {
   KeyValues keys;
   if (side.commit) {
     BENNU_ASSIGN(const auto commit, link.repository.read_commit(*side.commit));
-    BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, commit.tree, link.identity));
+    BENNU_ASSIGN(auto mapping, mapping_of_tree(link.repository, commit.tree, link.identity));
     BENNU_TRY(read_state(link.repository, commit.tree, mapping, link.stop, link.progress,
                          [&](std::string_view key, std::string_view value) -> Status {
                            if (std::ranges::any_of(prefixes, [&](const std::string& prefix) {
@@ -98,11 +104,11 @@ Result<KeyValues> read_side(const Link& link, const Side& side, const Prefixes& 
                            }
                            return {};
                          }));
-    return keys;
+    return State{.mapping = std::move(mapping), .keys = std::move(keys)};
   }
-  auto mapping_then = mapping_of_state(link.store, side.revision, link.identity);
-  if (!mapping_then) return explain(link, side.revision, std::move(mapping_then).error());
-  const Mapping& mapping = *mapping_then;
+  auto then = mapping_of_state(link.store, side.revision, link.identity);
+  if (!then) return explain(link, side.revision, std::move(then).error());
+  Mapping& mapping = *then;
   for (const std::string& prefix : prefixes) {
     BENNU_TRY(
         link.store.scan(kv::prefix_range(prefix), side.revision, [&](kv::KeyValue& kv) -> Status {
@@ -112,7 +118,7 @@ Result<KeyValues> read_side(const Link& link, const Side& side, const Prefixes& 
           return {};
         }));
   }
-  return keys;
+  return State{.mapping = std::move(mapping), .keys = std::move(keys)};
 }
 
 struct CommitTree {
@@ -139,12 +145,14 @@ Result<std::vector<PlannedChange>> diff_commits(const git::Repository& repositor
     BENNU_ASSIGN(const auto before_commit, repository.resolve_commit(before));
     BENNU_ASSIGN(old_side, commit_tree(repository, before_commit, identity));
   }
-  BENNU_ASSIGN(const auto new_side, commit_tree(repository, after_commit, identity));
+  BENNU_ASSIGN(auto new_side, commit_tree(repository, after_commit, identity));
   ChangedKeys changed;
   BENNU_TRY(diff_keys(repository, {}, old_side.mapping, new_side.mapping, old_side.tree,
                       new_side.tree, changed));
-  return changes_of(new_side.mapping, changed.before, changed.after,
-                    prefixes_of(new_side.mapping, prefix));
+  const Prefixes prefixes = prefixes_of(new_side.mapping, prefix);
+  return changes_of({.mapping = std::move(old_side.mapping), .keys = std::move(changed.before)},
+                    {.mapping = std::move(new_side.mapping), .keys = std::move(changed.after)},
+                    prefixes);
 }
 
 Result<std::vector<PlannedChange>> diff(const Link& link, std::string_view before,
@@ -155,9 +163,9 @@ Result<std::vector<PlannedChange>> diff(const Link& link, std::string_view befor
     return diff_commits(link.repository, link.identity, before, after, prefix);
   BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, {}, link.identity));
   const Prefixes prefixes = prefixes_of(mapping, prefix);
-  BENNU_ASSIGN(const auto old_keys, read_side(link, old_side, prefixes));
-  BENNU_ASSIGN(const auto new_keys, read_side(link, new_side, prefixes));
-  return changes_of(mapping, old_keys, new_keys, prefixes);
+  BENNU_ASSIGN(const auto old_state, read_side(link, old_side, prefixes));
+  BENNU_ASSIGN(const auto new_state, read_side(link, new_side, prefixes));
+  return changes_of(old_state, new_state, prefixes);
 }
 
 }  // namespace bennu::sync

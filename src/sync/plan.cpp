@@ -91,14 +91,7 @@ std::string hash_of(const Plan& plan) {
   return sha.hex();
 }
 
-void mark_secrets(const Mapping& mapping, Plan& plan) {
-  for (PlannedChange& change : plan.changes) {
-    change.secret = mapping.classify(change.key).secret;
-    change.shown = shown_key(mapping, change.key);
-  }
-}
-
-Status finish_plan(const Link& link, const Mapping& mapping, Plan& plan) {
+Status finish_plan(const Link& link, const Mapping& before, const Mapping& mapping, Plan& plan) {
   BENNU_ASSIGN(const auto keys, keys_in_tree(link.store, mapping));
   plan.total_keys = static_cast<std::uint64_t>(keys);
   count(plan);
@@ -107,7 +100,7 @@ Status finish_plan(const Link& link, const Mapping& mapping, Plan& plan) {
                                          static_cast<std::int64_t>(plan.total_keys));
   plan.steps = plan.changes.empty() ? 0 : 1;
   plan.hash = hash_of(plan);
-  mark_secrets(mapping, plan);
+  for (PlannedChange& change : plan.changes) show(before, mapping, change);
   return {};
 }
 
@@ -136,6 +129,12 @@ std::string_view direction_name(Direction direction) {
       return "kv";
   }
   return "nothing";
+}
+
+void show(const Mapping& before, const Mapping& after, PlannedChange& change) {
+  change.secret = before.classify(change.key).secret || after.classify(change.key).secret;
+  const bool was = holds_secret_name(before, change.key) && !holds_secret_name(after, change.key);
+  change.shown = shown_key(was ? before : after, change.key);
 }
 
 bool awaits_normalising(const Sides& sides) {
@@ -208,7 +207,7 @@ Result<Plan> plan_to_kv(const Link& link, const Sides& given) {
   }
   plan.normalised = std::move(changed.normalised);
   plan.plaintext = std::move(changed.plaintext);
-  BENNU_TRY(finish_plan(link, mapping, plan));
+  BENNU_TRY(finish_plan(link, before_mapping, mapping, plan));
   return plan;
 }
 
@@ -228,13 +227,13 @@ Result<Plan> plan_to_git(const Link& link, const Sides& given) {
   Plan plan = start_plan(sides, Direction::kToGit);
   BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, plan.revision, link.identity));
   BENNU_ASSIGN(const auto window, read_window(link, sides.state, mapping));
+  Mapping old_mapping = mapping;
   if (window.whole) {
     // Without usable history the keys of the base's commit stand for the state at the base.
     KeyValues before;
     if (!plan.base_commit.is_null()) {
       BENNU_ASSIGN(const auto base, link.repository.read_commit(plan.base_commit));
-      BENNU_ASSIGN(const auto old_mapping,
-                   mapping_of_tree(link.repository, base.tree, link.identity));
+      BENNU_ASSIGN(old_mapping, mapping_of_tree(link.repository, base.tree, link.identity));
       BENNU_TRY(read_state(link.repository, base.tree, old_mapping, link.stop, link.progress,
                            [&](std::string_view key, std::string_view value) -> Status {
                              before.emplace(key, value);
@@ -264,7 +263,7 @@ Result<Plan> plan_to_git(const Link& link, const Sides& given) {
     }
   }
   if (sides.git_moved) BENNU_TRY(leave_out_same(link, sides, plan));
-  BENNU_TRY(finish_plan(link, mapping, plan));
+  BENNU_TRY(finish_plan(link, old_mapping, mapping, plan));
   return plan;
 }
 

@@ -33,6 +33,9 @@ struct PlannedChange {
   bool secret = false;
 };
 
+/// Fills in what people may see of it. Secret is what either side's mapping says is.
+void show(const Mapping& before, const Mapping& after, PlannedChange& change);
+
 struct Plan {
   Direction direction = Direction::kNothing;
   git::ObjectId base_commit;

@@ -355,6 +355,20 @@ class Network(harness.Case):
             schema = schema.replace(old, new)
         return self.push_files({".bennu/schema.json": schema}, self.net)
 
+    def test_what_was_a_secret_is_not_shown_after_a_schema_that_takes_that_from_it(self):
+        old = '"email": {"type": "string", "class": "secret"}'
+        schema = self.git("show", "main:.bennu/schema.json", cwd=self.net) + "\n"
+        self.assertIn(old, schema)
+        self.push_files({".bennu/schema.json": schema.replace(old, old.replace('"secret"', '"desired"')),
+                         "users/1.json": self.edited("users/1.json", email="new@example.org")}, self.net)
+        for command in (("plan",), ("diff", "live", "origin/main"), ("diff", "main", "origin/main"),
+                        ("log", "users/1", "--changes")):
+            if command[0] == "log":
+                self.bennu("import")
+            told = self.bennu(*command, "-o", "json", expect=0 if command[0] == "log" else 2)
+            self.assertIn("/net/users/1/email", told.out)
+            self.assertNotIn("anna@example.org", told.out + told.err, command)
+
     def test_a_schema_that_exposes_sealed_values_is_not_taken(self):
         self.bennu("kv", "put", "/public/token", "s3cret")
         self.ask("export")
