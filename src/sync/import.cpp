@@ -158,9 +158,16 @@ Status check_free(const Link& link, const Mapping& mapping, Revision revision, K
   return {};
 }
 
-// Secrets that nobody here can seal would stop every export.
-Status check_sealable(const Mapping& mapping, const KeyValues& keys) {
+// Secrets that nobody here can seal would stop every export, and what is not for Git at all would
+// be in none.
+Status check_exportable(const Mapping& mapping, const KeyValues& keys) {
   for (const auto& [key, value] : keys) {
+    if (const KeyClass of = mapping.classify(key).key_class; !Mapping::is_in_tree(of)) {
+      return make_error(Code::kInvalidArgument,
+                        fmt::format("{}: keys under this prefix are {}, which no export takes; "
+                                    "nothing was imported. Choose another --prefix",
+                                    shown_key(mapping, key), class_name(of)));
+    }
     const PutNeeds needs = needs_of_put(mapping, key, value);
     if (needs == PutNeeds::kNothing) continue;
     if (needs != PutNeeds::kRefused && !mapping.ring().empty()) continue;
@@ -238,7 +245,8 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
       repository, report.tree, raw, link.stop, link.progress,
       [&](std::string_view key, std::string_view value) -> Status {
         BENNU_ASSIGN(std::string full, moved_key(options.prefix, key));
-        if (full.starts_with(kOwnKeys) && !key.starts_with(kTreePrefix)) {
+        if (options.prefix.starts_with(kOwnKeys) ||
+            (full.starts_with(kOwnKeys) && !key.starts_with(kTreePrefix))) {
           return make_error(Code::kInvalidArgument,
                             fmt::format("{}: keys under {} are the store's own; nothing was "
                                         "imported. Choose another --prefix",
@@ -249,8 +257,8 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
         }
         for (Finding& finding : find_credentials(full, value)) {
           const auto record = parse_record(full);
-          report.credentials.push_back({.path = std::string(record ? record->path : full),
-                                        .finding = std::move(finding)});
+          report.credentials.push_back(
+              {.path = std::string(record ? record->path : full), .finding = std::move(finding)});
         }
         keys.emplace(std::move(full), std::string(value));
         return {};
@@ -259,7 +267,7 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
   BENNU_ASSIGN(const auto state, read_sync_state(link.store));
   BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, state.revision, link.identity));
   BENNU_TRY(check_free(link, mapping, state.revision, keys));
-  BENNU_TRY(check_sealable(mapping, keys));
+  BENNU_TRY(check_exportable(mapping, keys));
   if (keys.empty()) return report;
   BENNU_TRY(pack->finish());  // large blobs are durable before a key names them
   BENNU_ASSIGN(auto staged, StagedChanges::begin(link, state.revision));

@@ -354,7 +354,15 @@ class Guards(harness.Case):
         for prefix in ("/_bennu/local/", "/_bennu/tree/file/", "/_"):
             refused = self.bennu("import", other, "--prefix", prefix, expect=1)
             self.assert_one_line(refused, "/_bennu/", "the store's own", "another --prefix")
+        large = self.seeded_remote({"big": bytes(2 << 20)}, name="large.git")  # a record, and no key
+        self.assert_one_line(self.bennu("import", large, "--prefix", "/_bennu/local/", expect=1), "the store's own")
         self.assertEqual(self.bennu("kv", "ls", "--all", "--values").out, before)
+        # Nor where no export would take them.
+        self.bennu("init", "--schema", "network", data="net")
+        for prefix, named in (("/net/health/", "ephemeral"), ("/net/routes/", "derived")):
+            refused = self.bennu("import", other, "--prefix", prefix, data="net", expect=1)
+            self.assert_one_line(refused, f"{prefix}bennu/local/sync/base: ", named, "another --prefix")
+        self.assertEqual(self.ask("kv", "ls", "/net/", data="net")["items"], [])
 
     def files(self, folder):
         return sorted((os.path.join(place, name), os.stat(os.path.join(place, name)).st_ino)
