@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t kNamed = 10;
 
 Result<std::vector<inventory::Violation>> find_violations(kv::Store& store, Revision at) {
+  BENNU_ASSIGN(const auto mapping, sync::mapping_of_state(store, {}, {}));
+  if (mapping.schema().find("device") == nullptr) return std::vector<inventory::Violation>();
   const inventory::Layout layout;
   if (at.value == 0) return inventory::check(store, layout);
   BENNU_ASSIGN(const auto changes,
@@ -28,18 +30,22 @@ Result<std::vector<inventory::Violation>> find_violations(kv::Store& store, Revi
 
 }  // namespace
 
-Result<nlohmann::json> broken_rules(const Context& context, kv::Store& store, Revision at) {
+nlohmann::json broken_rules(const Context& context, kv::Store& store, Revision at) {
+  const auto found = find_violations(store, at);
+  if (!found) {
+    context.out.warn(fmt::format(
+        "the change is made, but whether it broke rules of the inventory could not be checked: {}",
+        found.error().message));
+    return nullptr;
+  }
   nlohmann::json lines = nlohmann::json::array();
-  BENNU_ASSIGN(const auto mapping, sync::mapping_of_state(store, {}, {}));
-  if (mapping.schema().find("device") == nullptr) return lines;
-  BENNU_ASSIGN(const auto found, find_violations(store, at));
-  for (const inventory::Violation& violation : found) {
+  for (const inventory::Violation& violation : *found) {
     if (lines.size() < kNamed) context.out.warn(violation.message);
     lines.push_back(violation.message);
   }
-  if (found.size() > kNamed) {
+  if (found->size() > kNamed) {
     context.out.warn(
-        fmt::format("and {} more broken rules; `-o json` lists them all", found.size() - kNamed));
+        fmt::format("and {} more broken rules; `-o json` lists them all", found->size() - kNamed));
   }
   return lines;
 }

@@ -4,7 +4,7 @@
 // Why    Such a change is taken as it is (another store, or a person, made it), but never silently.
 // Use    `broken_rules(context, store, at)` after the transaction at `at`; the result is for the
 //        JSON answer. It also brings the derived keys after the change.
-// Errors Those of the store.
+// Errors None: what was changed is done, so that a check that fails is a warning.
 // Threads One thread.
 // Source own design: docs/operations/inventory.md.
 
@@ -15,9 +15,8 @@
 
 namespace bennu::cli {
 
-/// Warns on stderr, and returns all lines. Nothing where the schema has no inventory. `at` 0: of
-/// everything that is there.
-[[nodiscard]] Result<nlohmann::json> broken_rules(const Context& context, kv::Store& store,
-                                                  Revision at);
+/// Warns on stderr, and returns all lines; null where the check failed. Nothing where the schema
+/// has no inventory. `at` 0: of everything that is there.
+[[nodiscard]] nlohmann::json broken_rules(const Context& context, kv::Store& store, Revision at);
 
 }  // namespace bennu::cli

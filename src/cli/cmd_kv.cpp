@@ -180,7 +180,7 @@ Result<int> put(const Context& context, const PutOptions& options) {
       const auto answer,
       change(session, kv::Op{kv::PutRequest{.key = options.key, .value = std::move(value)}},
              std::move(records), {.key = options.key}, "kv.put", fmt::format("kv put {}", name)));
-  BENNU_ASSIGN(const auto broken, broken_rules(context, session.store(), answer.revision));
+  const json broken = broken_rules(context, session.store(), answer.revision);
   context.out.result({{"revision", answer.revision.value}, {"broken_rules", broken}},
                      fmt::format("{} stored at revision {}", name, answer.revision.value));
   return kExitDone;
@@ -217,7 +217,7 @@ Result<int> del(const Context& context, const DeleteOptions& options) {
   BENNU_ASSIGN(const auto answer,
                change(session, kv::Op{kv::DeleteRangeRequest{.range = range}}, std::move(records),
                       range, "kv.del", fmt::format("kv del {}", name)));
-  BENNU_ASSIGN(const auto broken, broken_rules(context, session.store(), answer.revision));
+  const json broken = broken_rules(context, session.store(), answer.revision);
   context.out.result(
       {{"revision", answer.revision.value}, {"deleted", deleted}, {"broken_rules", broken}},
       fmt::format("{} deleted at revision {}", deleted, answer.revision.value));

@@ -169,7 +169,7 @@ Result<int> txn(const Context& context, const std::string& file) {
   const auto& taken = answer.succeeded ? request.success : request.failure;
   json broken = json::array();
   if (writes(taken)) {
-    BENNU_ASSIGN(broken, broken_rules(context, session.store(), answer.revision));
+    broken = broken_rules(context, session.store(), answer.revision);
   }
   json responses = json::array();
   for (const kv::OpResponse& response : answer.responses)

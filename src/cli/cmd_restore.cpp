@@ -61,7 +61,12 @@ Result<sync::RestoreReport> restore_into(const Context& context, node::DataDir& 
   // Of what was fetched from, nothing is left that a remote set later could be taken for.
   if (settings.remote_url.empty()) BENNU_TRY(sync::forget_remote_branch(link));
   inventory::Inventory inventory(directory.store(), env::system_clock(), env::system_random());
-  BENNU_TRY(inventory.ensure_derived());
+  const Status derived = inventory.ensure_derived();
+  if (!derived && derived.error().code != Code::kInvalidArgument) return derived.error();
+  if (!derived) {  // of bad data: the state is restored as it is, to be mended in the store
+    context.out.warn(
+        fmt::format("the inventory's indexes could not be made: {}", derived.error().message));
+  }
   BENNU_TRY(directory.commit(settings));
   return report;
 }
@@ -108,7 +113,7 @@ Result<int> restore(const Context& context, const RestoreOptions& options) {
                     "what is in clear",
                     report.no_proof));
   }
-  BENNU_ASSIGN(const auto broken, broken_rules(context, directory.store(), {}));
+  const nlohmann::json broken = broken_rules(context, directory.store(), {});
   context.out.result(
       {{"commit", report.commit.hex()},
        {"tree", report.no_proof.empty() ? nlohmann::json(report.tree.hex()) : nlohmann::json()},

@@ -114,7 +114,7 @@ Result<int> import_command(const Context& context, const ImportFlags& flags) {
   warn_of_plaintext(context, done->plaintext);
   json broken = json::array();
   if (done->revision.value != 0) {
-    BENNU_ASSIGN(broken, broken_rules(context, session.store(), done->revision));
+    broken = broken_rules(context, session.store(), done->revision);
   }
   context.out.result({{"commit", id_or_null(done->commit)},
                       {"changed", done->revision.value != 0},

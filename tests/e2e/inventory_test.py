@@ -156,6 +156,22 @@ class Inventory(harness.Case):
         self.bennu("user", "set", "3", "--username", "carol")
         self.assert_one_line(self.bennu("user", "add", "dora", expect=1), "dora is taken by user 9")
 
+    def test_rules_that_cannot_be_checked_undo_nothing(self):
+        self.build()
+        self.bennu("export")
+        anna = json.loads(self.git("show", "main:users/1.json", cwd=self.net))
+        self.push_files({"users/1.json": json.dumps({**anna, "username": "x" * 9000})}, self.net)
+        done = self.bennu("import", "-o", "json")  # the key of its index would be too long
+        self.assertEqual((done.json["changed"], done.json["broken_rules"]), (True, None))
+        self.assertIn("warning: the change is made, but", done.err)
+        self.assertTrue(self.ask("verify")["in_sync"])
+        restored = self.bennu("restore", self.net, "-o", "json", data="other")
+        self.assertEqual(restored.json["verified"], "exact")
+        self.assertIn("indexes could not be made", restored.err)
+        self.assertIn("is not valid: give 1 to 64 bytes", restored.json["broken_rules"][0])
+        self.bennu("kv", "put", "/net/users/1/username", "anna", data="other")
+        self.assertEqual(self.ask("user", "add", "boris", data="other")["id"], 2)
+
     def test_a_plain_put_that_breaks_a_rule_is_told(self):
         self.build()
         self.bennu("user", "add", "boris", "--core-node", CORE)
