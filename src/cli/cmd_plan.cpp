@@ -5,6 +5,7 @@
 
 #include "base/bytes.hpp"
 #include "cli/app.hpp"
+#include "cli/broken_rules.hpp"
 #include "cli/changes.hpp"
 #include "cli/input.hpp"
 #include "cli/session.hpp"
@@ -157,9 +158,12 @@ Result<int> apply_plan(const Context& context, const std::string& file) {
     BENNU_ASSIGN(const auto done, sync::import_commits(link, {.fetch = sync::Fetch::kNo,
                                                               .deletes_confirmed = true}));
     warn_of_plaintext(context, done.plaintext);
+    json broken = json::array();
+    if (done.revision.value != 0) broken = broken_rules(context, session.store(), done.revision);
     context.out.result({{"direction", direction},
                         {"changed", true},
                         {"revision", done.revision.value},
+                        {"broken_rules", broken},
                         {"puts", done.puts},
                         {"deletes", done.deletes}},
                        fmt::format("applied at revision {}: {} put, {} deleted\n",

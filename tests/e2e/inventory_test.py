@@ -137,8 +137,13 @@ class Inventory(harness.Case):
         boris = json.loads(self.git("show", "main:users/2.json", cwd=self.net))
         files = {"users/2.json": json.dumps({**boris, "username": "anna", "core_nodes": ["9.9.9.9"]}),
                  "users/3.json": json.dumps({"status": "active"})}
+        head = self.git("rev-parse", "main", cwd=self.net)
         self.push_files(files, self.net)
+        self.ask("restore", f"{self.net}@{head}", data="planned")
+        self.bennu("plan", "--out", "p", data="planned", expect=2)
+        applied = self.ask("apply", "p", data="planned")["broken_rules"]
         done = self.bennu("import", "-o", "json")
+        self.assertEqual(applied, done.json["broken_rules"])
         told = ["user 2 (anna): core node 9.9.9.9 does not exist",
                 "user 2 (anna): username anna is also that of user 1 (anna)"]
         self.assertEqual(sorted(done.json["broken_rules"])[:2], told)
