@@ -461,5 +461,25 @@ TEST_F(Damage, AFullDiskStopsAStageAndLeavesNothing) {
   EXPECT_EQ(read_all().value_or(-1), 2);
 }
 
+// There is room again, but not all that was asked for would be in it.
+TEST_F(Damage, AStageThatCouldNotTakeAllIsNotCommitted) {
+  auto store = open_at(path_);
+  ASSERT_TRUE(store);
+  auto stage = (*store)->stage();
+  ASSERT_TRUE(stage);
+  Status done;
+  {
+    const SmallFiles full(100'000);
+    for (int i = 200'000; done && i > 0; --i) {  // downwards: in runs, written at once
+      done = (*stage)->put(fmt::format("s{:08}", i), fmt::format("{:x>100}", i * 7919));
+    }
+  }
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().reason, reason::kNoSpace) << done.error().message;
+  EXPECT_FALSE((*stage)->put("another", "1"));
+  EXPECT_FALSE((*stage)->commit({}, {}));
+  EXPECT_EQ((*store)->range({.range = all_keys(), .count_only = true})->count, 0);
+}
+
 }  // namespace
 }  // namespace bennu::kv

@@ -51,6 +51,7 @@ class Stage final : public StagedTxn {
  private:
   [[nodiscard]] Status add(std::string_view key, std::optional<std::string_view> value);
   [[nodiscard]] Status spill();
+  [[nodiscard]] Status end_on_error(Status done);
   [[nodiscard]] Status compare_small(std::vector<Compare>& compares) const;
   [[nodiscard]] Result<Revision> commit_small(const std::vector<Compare>& compares,
                                               std::vector<Op> extra);
