@@ -192,6 +192,19 @@ class Guards(harness.Case):
         self.set_branch("other")
         self.assertFalse(self.ask("export")["changed"])
 
+    def test_a_branch_that_is_nowhere_yet_begins_with_the_history(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.ask("restore", remote)
+        head = self.head(remote)
+        self.set_branch("new")
+        self.assertTrue(self.ask("export")["pushed"])
+        self.assertEqual(self.git("rev-parse", "new", cwd=remote), head)
+        self.assertTrue(self.ask("verify")["in_sync"])
+        self.set_branch("newer")
+        self.bennu("kv", "put", "/b", "2")
+        self.ask("export")
+        self.assertEqual(self.git("rev-parse", "newer~1", cwd=remote), head)
+
     def test_a_commit_whose_push_got_no_answer_is_known_to_be_there_once_it_was_seen(self):
         remote = self.seeded_remote({"a": "1"})
         self.ask("restore", remote)
