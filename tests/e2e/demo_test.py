@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -56,6 +57,9 @@ class Demo(harness.Case):
         self.assertIn("Maria Keller", shown)
         self.assertIn("equal: nothing was lost", shown)
         self.assertNotIn("\x1b", shown)  # plain in a pipe
+        steps = shown.partition("time of each step\n")[2].splitlines()
+        for step in ("bennu restore", "bennu user add", "bennu export", "bennu diff", "bennu verify"):
+            self.assertTrue(any(re.match(rf"  \d+\.\d\d s  {step}", line) for line in steps), (step, shown))
 
     def test_any_repository_goes_through_the_same_and_is_not_written(self):
         source = self.repository()
