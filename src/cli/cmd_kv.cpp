@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <memory>
+#include <optional>
 
 #include "base/bytes.hpp"
 #include "base/limits.hpp"
@@ -134,12 +135,16 @@ Result<int> list(const Context& context, const ListOptions& options) {
 
 struct PutOptions {
   std::string key;
-  std::string value;
+  std::optional<std::string> value;
   std::string file;
 };
 
 Result<std::string> value_of(const PutOptions& options) {
-  if (options.file.empty()) return options.value;
+  if (options.file.empty() && !options.value) {
+    return make_error(Code::kInvalidArgument,
+                      "name the value ('' for an empty one), or a file with --file (- is stdin)");
+  }
+  if (options.file.empty()) return *options.value;
   return read_input(options.file, limits::kMaxValueBytes);
 }
 
@@ -227,11 +232,12 @@ Result<int> del(const Context& context, const DeleteOptions& options) {
 Result<int> compact(const Context& context, std::int64_t revision) {
   BENNU_ASSIGN(auto session, WriteSession::open(context));
   BENNU_ASSIGN(const auto state, sync::read_sync_state(session.store()));
-  if (state.base && Revision{revision} > state.base->revision) {
-    return make_error(
-        Code::kFailedPrecondition,
-        fmt::format("revision {} is not exported yet (the base is at {}): run `bennu export` first",
-                    revision, state.base->revision.value));
+  const std::int64_t exported = state.base ? std::max(state.base->revision.value, 0L) : 0;
+  if (revision > exported && revision <= state.revision.value) {
+    return make_error(Code::kFailedPrecondition,
+                      fmt::format("revision {} is not exported yet (what is goes to revision {}): "
+                                  "run `bennu export` first",
+                                  revision, exported));
   }
   const auto newest = session.store().compact(Revision{revision}, true);
   if (!newest) return explained(session.store(), revision, newest.error());

@@ -39,7 +39,8 @@ Result<int> export_command(const Context& context, const ExportFlags& flags) {
         done->commits.size() > 1 ? fmt::format(" and {} before it", done->commits.size() - 1) : "",
         done->tree.short_hex(), done->pushed ? ", pushed" : "");
   } else {
-    text = "nothing to export: Git has this state already\n";
+    text = done->git_has_changes ? "nothing to export: this store changed nothing\n"
+                                 : "nothing to export: Git has this state already\n";
   }
   if (done->git_has_changes)
     context.out.note("the branch has commits that this store lacks: `bennu import` takes them");

@@ -39,9 +39,10 @@ Result<File> create_file(const fs::path& path) {
 
 Result<File> open_file(const fs::path& path) {
   File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.fd() >= 0) return file;
-  Error error = file_error("open", path, errno);
-  if (errno == ENOENT) error.code = Code::kNotFound;
+  if (file.is_open()) return file;
+  const int number = errno;
+  Error error = file_error("open", path, number);
+  if (number == ENOENT) error.code = Code::kNotFound;
   return error;
 }
 

@@ -69,8 +69,8 @@ class WatchStream {
 /// One large transaction, filled piece by piece and invisible until `commit`. Destroying it without
 /// commit aborts. Puts and deletes only; each key at most once. Others' writes go on meanwhile;
 /// where they touch the same key, this transaction's change comes after theirs, unless a compare
-/// forbids it. What put and erase report of the disk, or of a duplicate key, ends it. Threads: one
-/// thread. put and erase may block on disk.
+/// forbids it. A put or erase that fails ends it, for what was not taken must not be missing in a
+/// commit. Threads: one thread. put and erase may block on disk.
 class StagedTxn {
  public:
   virtual ~StagedTxn() = default;

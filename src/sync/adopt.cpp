@@ -7,6 +7,7 @@
 
 #include "sync/import.hpp"
 #include "sync/plan.hpp"
+#include "sync/put_check.hpp"
 #include "sync/reasons.hpp"
 #include "sync/staged_changes.hpp"
 #include "sync/state_tree.hpp"
@@ -72,6 +73,15 @@ Status take_git(const Link& link, const Sides& sides, const AdoptOptions& option
     ++plan.total_keys;
     return {};
   }));
+  if (mapping.ring().empty() && !options.deletes_confirmed) {
+    SealedImport sealed(link, mapping, plan.revision);
+    for (const auto& [key, value] : wanted) {
+      BENNU_ASSIGN(const auto now, link.store.range({.range = {.key = key}}));
+      std::optional<std::string> before;
+      if (!now.kvs.empty()) before = now.kvs[0].value;
+      BENNU_TRY(sealed.check(key, before, value));
+    }
+  }
   if (plan.deletes > 0 && !options.deletes_confirmed) {
     return make_error(
         Code::kFailedPrecondition,

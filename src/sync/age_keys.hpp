@@ -3,8 +3,8 @@
 //        `age` program.
 // Why    Stock `age` must open what Bennu sealed, with no Bennu left. Apart from KeyRing because
 //        this runs programs.
-// Use    `ensure_identity(path)` twice (one goes offline), `new_data_key(1, recipients, random)` ->
-//        put `file` as the record of `.bennu/keys/1.age` and `recipients_text` as
+// Use    `ensure_identity(path)` twice (one goes offline), `new_key_file(1, recipients,
+//        random)` as the record of `key_file_path(1)`, `format_recipients(recipients)` as that of
 //        `.bennu/recipients`; later `unlock(files, identity path)`.
 // Units  At least two different recipients, at most 64. An epoch's file has at most 64 KiB.
 // Errors kFailedPrecondition (kNoAge: install it); kPermissionDenied (kNotARecipient);

@@ -77,9 +77,9 @@ struct Job {
   const Sides& sides;
   const Mapping& mapping;
   Window window;
-  git::ObjectId parent_tree;  // of the commit that ours go on
-  bool adopting = false;      // the sides' base and lineage are to be, not in the store
-  std::optional<kv::AuditEntry> adoption = {};
+  git::ObjectId parent_tree;                    // of the commit that ours go on
+  std::optional<kv::AuditEntry> adoption = {};  // the sides' base and lineage are to be, then
+  bool meets_git = false;  // Git moved, too, and has nothing of its own that this state lacks
 };
 
 Result<Job> prepare(const Link& link, const Sides& sides, const Mapping& mapping) {
@@ -160,7 +160,7 @@ Result<bool> is_in_git(const Link& link, const std::string& key, Revision revisi
 Result<Deletions> count_deletions(const Job& job, const git::ObjectId& tree,
                                   git::ObjectSink& pack) {
   Deletions count;
-  if (!job.window.whole) {
+  if (!job.window.whole && !job.meets_git) {
     for (const auto& [key, span] : job.window.touched) {
       BENNU_ASSIGN(const bool there, is_in_git(job.link, key, span.after));
       if (there) continue;
@@ -190,8 +190,20 @@ struct Built {
 Result<Built> build_commits(const Job& job, git::PackWriter& pack, const std::string& sync_id) {
   const git::ObjectId parent = job.sides.state.base ? job.sides.git_head : git::ObjectId{};
   CommitChain chain(job.link, pack, job.sides.state.lineage, sync_id, parent, job.parent_tree);
+  if (parent.is_null() && job.parent_tree != git::empty_tree_id()) {
+    return make_error(Code::kFailedPrecondition,
+                      fmt::format("branch {} is nowhere, and the base {} that it would begin with "
+                                  "is not here: `bennu adopt --take kv`, or set remote.branch back",
+                                  job.link.branch, job.sides.state.base->commit.short_hex()),
+                      reason::kNoBase);
+  }
   if (!parent.is_null()) {
     BENNU_ASSIGN(const auto commit, job.link.repository.read_commit(parent));
+    // On another tree than its parent's, a commit would undo what it does not mention.
+    if (commit.tree != job.parent_tree)
+      return make_error(Code::kInternal,
+                        "an export must go on from its parent's tree; nothing was "
+                        "written, please report this");
     chain.not_before(commit.committer.time_s);
   }
   if (job.window.whole) {
@@ -213,7 +225,7 @@ Status move_base(const Job& job, const Base& base, const std::optional<Intent>& 
     ops.push_back(kv::Op{kv::DeleteRangeRequest{.range = {.key = key}}});
   }
   if (done && job.link.remote_url.empty()) ops.push_back(intent_delete(*done));
-  if (job.adopting) {
+  if (job.adoption) {
     ops.push_back(lineage_put(job.sides.state.lineage));
     for (const Intent& intent : job.sides.state.intents) ops.push_back(intent_delete(intent));
   }
@@ -230,7 +242,7 @@ Status publish(const Job& job, const Built& built, const std::string& sync_id) {
                       .revision = job.window.to};
   std::vector<kv::Op> ops{intent_put(intent)};
   // With the intent: settle ends what a crash cuts off, but it knows no lineage.
-  if (job.adopting) ops.push_back(lineage_put(job.sides.state.lineage));
+  if (job.adoption) ops.push_back(lineage_put(job.sides.state.lineage));
   BENNU_TRY(write_unmoved(job.link.store, job.sides.state, std::move(ops)));
   BENNU_TRY(move_branch(job.link, job.sides.local_head, head));
   return move_base(job, {.commit = head, .tree = built.tree, .revision = job.window.to}, intent);
@@ -259,7 +271,7 @@ Status follow(const Job& job, const git::ObjectId& tree) {
   const bool head_moved = job.sides.git_head != job.sides.state.base->commit;
   const bool quiet = job.window.to.value - job.window.from.value > kQuietRevisions ||
                      !job.window.audit_keys.empty();
-  if (!head_moved && !quiet && !job.adopting) return {};
+  if (!head_moved && !quiet && !job.adoption) return {};
   BENNU_TRY(move_base(job, {.commit = job.sides.git_head, .tree = tree, .revision = job.window.to},
                       std::nullopt));
   return move_branch(job.link, job.sides.local_head, job.sides.git_head);
@@ -319,9 +331,9 @@ Status go_on_from_head(const Link& link, Sides& sides) {
 Result<ExportReport> export_from_head(const Link& link, Sides& sides,
                                       const ExportOptions& options) {
   BENNU_TRY(go_on_from_head(link, sides));
-  Base base = *sides.state.base;
-  base.revision = sides.state.revision;
-  base.applied.clear();
+  const Base base{.commit = sides.state.base->commit,
+                  .tree = sides.state.base->tree,
+                  .revision = sides.state.revision};
   BENNU_TRY(write_unmoved(link.store, sides.state, {base_put(base)}));
   BENNU_TRY(move_branch(link, sides.local_head, sides.git_head));
   ExportOptions rest = options;
@@ -336,19 +348,25 @@ Result<ExportReport> export_from_head(const Link& link, Sides& sides,
 Result<ExportReport> export_state(const Link& link, const ExportOptions& options) {
   BENNU_ASSIGN(auto sides, examine(link, options.fetch));
   BENNU_TRY(may_start(link, sides));
-  if (sides.fork || sides.git_moved) {
+  const bool moved = sides.fork || sides.git_moved;
+  if (moved) {
     BENNU_ASSIGN(const auto kv, kv_changes(link, sides));
     BENNU_ASSIGN(const auto meeting, meet(link, sides, kv));
-    if (!meeting.kv && !meeting.git) return export_from_head(link, sides, options);
-    if (!meeting.kv && (kv.changed || sides.fork)) {
+    if (meeting.git) {
       return ExportReport{
           .tree = kv.tree, .git_has_changes = true, .push_problem = sides.remote_problem};
     }
-    if (meeting.kv) BENNU_TRY(go_on_from_head(link, sides));
+    if (!meeting.kv) return export_from_head(link, sides, options);
+    BENNU_TRY(go_on_from_head(link, sides));
   }
   BENNU_ASSIGN(const auto mapping,
                mapping_of_state(link.store, sides.state.revision, link.identity));
   BENNU_ASSIGN(Job job, prepare(link, sides, mapping));
+  job.meets_git = moved;
+  // What a file was between would undo what Git's head has of it.
+  for (Group& group : job.window.groups) {
+    if (moved) group.read_at = job.window.to;
+  }
   return export_job(job, options);
 }
 
@@ -357,7 +375,6 @@ Result<ExportReport> export_onto(const Link& link, const Sides& sides,
   BENNU_ASSIGN(const auto mapping,
                mapping_of_state(link.store, sides.state.revision, link.identity));
   BENNU_ASSIGN(Job job, prepare(link, sides, mapping));
-  job.adopting = true;
   job.adoption = options.adoption;
   return export_job(job, options);
 }

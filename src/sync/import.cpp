@@ -48,7 +48,13 @@ Status keep_values(const Link& link, const Sides& sides, const Plan& plan) {
 }
 
 Result<git::ObjectId> canonical_of(const Link& link, const Sides& sides, const Plan& plan) {
-  if (plan.normalised.empty()) return sides.git_tree;
+  // What an earlier commit brought may still wait to be normalised.
+  bool pending = !plan.normalised.empty();
+  if (!pending && sides.state.base) {
+    BENNU_ASSIGN(const auto before, link.repository.read_commit(sides.state.base->commit));
+    pending = before.tree != sides.state.base->tree;
+  }
+  if (!pending) return sides.git_tree;
   BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, sides.git_tree, link.identity));
   git::HashSink sink(&link.repository);
   return canonical_tree(link.repository, sides.git_tree, mapping, sink);

@@ -2,7 +2,7 @@
 // What   KeyRing: the data keys by epoch that seal and open secrets.
 // Why    The tree depends on it (tree = canonical(state, key ring)); keys must not be copied about
 //        or left in memory.
-// Use    `KeyRing::from_key(1, bytes)` or age_keys.hpp's `unlock`; shared as `shared_ptr<const
+// Use    `ring.add(1, bytes)`, or age_keys.hpp's `unlock`; shared as `shared_ptr<const
 //        KeyRing>`. An empty ring is what a machine without identity has.
 // Units  Keys of 32 bytes; epochs from 1; the highest epoch present seals.
 // Errors None here.

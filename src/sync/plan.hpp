@@ -1,7 +1,9 @@
 #pragma once
 // What   Plan: the changes that one side needs, key by key, with a hash that names exactly them.
 // Why    People look before they leap; a saved plan is applied as it was seen or not at all.
-// Use    `make_plan(link, sides, direction)`; `plan_text`, `plan_json`; `carry_out` applies it.
+// Use    `direction_of(link, sides)`, then `plan_to_kv` or `plan_to_git`; `hash` tells whether a
+// saved
+//        one is still what would happen.
 // Units  `steps`: transactions that a direct client of the store may see.
 // Errors As examine, and of reading either side; kBothChanged.
 // Threads As Link.

@@ -62,7 +62,7 @@ Status follow_base(const Link& link, Sides& sides) {
 // A branch that is neither here nor at the remote begins at the base, with its history.
 Status begin_branch(const Link& link, Sides& sides) {
   if (!sides.state.base || !sides.local_head.is_null() || !sides.remote_head.is_null() ||
-      !sides.remote_problem.empty() || !link.repository.contains(sides.state.base->commit)) {
+      !link.repository.contains(sides.state.base->commit)) {
     return {};
   }
   BENNU_TRY(move_branch(link, {}, sides.state.base->commit));
@@ -284,7 +284,7 @@ Result<Sides> examine(const Link& link, Fetch fetch, bool guarded) {
   link.progress("comparing", 0, 0);
   BENNU_TRY(settle(link, sides));
   BENNU_TRY(follow_base(link, sides));
-  if (fetch == Fetch::kYes) BENNU_TRY(begin_branch(link, sides));
+  BENNU_TRY(begin_branch(link, sides));
   BENNU_TRY(compare_heads(link, sides));
   if (!guarded || !sides.state.base || sides.git_head.is_null()) return sides;
   BENNU_TRY(check_not_taken_back(link, sides));

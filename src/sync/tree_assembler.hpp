@@ -5,7 +5,7 @@
 // Use    add_record() for every key of Mapping::record_ranges(); add() for every key of the state,
 //        in key order; finish(). Files go to the sink as soon as they are whole: in key order, so
 //        directories are contiguous but for documents and escaped names.
-// Units  At most kMaxOpenDocuments documents are open at once (nesting of the schema).
+// Units  As many documents are open at once as the schema nests.
 // Errors kFailedPrecondition (kNoKey: a secret and no data key; names the key's prefix);
 //        (kTooLargeForGit: a document that no TreeParser would read; names path and key);
 //        kInvalidArgument (two keys that claim one file; names the path); whatever the sink

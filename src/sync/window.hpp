@@ -2,7 +2,7 @@
 // What   What happened in KV since the base, as groups that each become one commit.
 // Why    Each command's change becomes a commit whose author is the actor; what nobody recorded is
 //        said to be unknown.
-// Use    `read_window(link, state, mapping, now)`; the exporter builds the groups in order.
+// Use    `read_window(link, state, mapping)`; the exporter builds the groups in order.
 // Errors Those of the store.
 // Threads As Link.
 // Source decision 11 of ARCHITECTURE.md.

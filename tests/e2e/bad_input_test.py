@@ -273,6 +273,8 @@ class BadInput(harness.Case):
         self.bennu("init")
         for value in ("1", "2"):
             self.bennu("kv", "put", "/a", value)
+        self.assert_one_line(self.bennu("kv", "compact", "3", expect=1), "revision 3 is not exported yet", "bennu export")
+        self.bennu("export")
         self.bennu("kv", "compact", "3")
         for command in (["get", "/a", "--rev"], ["ls", "--rev"], ["hash", "--rev"], ["compact"]):
             self.assert_one_line(self.bennu("kv", *command, "99", expect=1), "no revision 99 yet",
@@ -281,6 +283,8 @@ class BadInput(harness.Case):
                                  "bennu log")
         for command in (["get", ""], ["put", "", "x"], ["del", ""]):
             self.assert_one_line(self.bennu("kv", *command, expect=1), "the key is empty")
+        self.assert_one_line(self.bennu("kv", "put", "/a", expect=1), "name the value", "--file")
+        self.bennu("kv", "put", "/a", "")
 
     def test_bad_settings_are_named_with_their_place(self):
         self.bennu("init", "--schema", "none")

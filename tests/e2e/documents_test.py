@@ -136,6 +136,8 @@ class Network(harness.Case):
                 refused = self.bennu(*command, expect=1)
                 self.assert_one_line(refused, words, f"there is no identity file {key}", "--identity FILE")
             self.assertEqual(self.bennu("kv", "ls", "--values", "/net/").out, before)
+            refused = self.bennu("adopt", "--take", "git", expect=1)
+            self.assert_one_line(refused, "is sealed in Git", f"there is no identity file {key}")
             self.bennu("import", "--identity", self.path("away.txt"))
             self.assertTrue(self.ask("verify", "--identity", self.path("away.txt"))["in_sync"])
             os.rename(self.path("away.txt"), key)
@@ -173,6 +175,40 @@ class Network(harness.Case):
         self.assertTrue(self.ask("export", data="second")["changed"])
         self.assertEqual(self.git("show", "main:users/1.json", cwd=self.net), text)
         self.assertFalse(self.ask("export", data="second")["changed"])
+
+    def test_what_waits_to_be_normalised_undoes_nothing_and_is_not_forgotten(self):
+        self.push_files({"users/1.json": self.edited("users/1.json", email="clear@example.org")}, self.net)
+        self.ask("restore", self.net, "--identity", self.path("offline.txt"), data="second")
+        head = self.push_files({"motd": "from a person"}, self.net)
+        self.assertFalse(self.ask("export", data="second")["changed"])
+        self.assertEqual(self.git("rev-parse", "main", cwd=self.net), head)
+        self.ask("import", data="second")
+        self.ask("export", data="second")
+        self.assertTrue(self.ask("verify", data="second")["in_sync"])
+        self.assertEqual(self.git("show", "main:motd", cwd=self.net), "from a person")
+        self.assertNotIn("clear@example.org", self.git("show", "main:users/1.json", cwd=self.net))
+
+    def test_a_document_that_both_sides_changed_alike_is_not_changed_back_in_between(self):
+        for field, value in (("note", "own"), ("status", "suspended")):
+            self.bennu("kv", "put", f"/net/users/1/{field}", value)
+        text = self.edited("users/1.json", status="suspended")
+        head = self.push_files({"users/1.json": json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"}, self.net)
+        self.ask("export")
+        for commit in self.git("rev-list", f"{head}..main", cwd=self.net).split():
+            self.assertEqual(json.loads(self.git("show", f"{commit}:users/1.json", cwd=self.net))["status"], "suspended")
+        self.assertEqual(json.loads(self.git("show", "main:users/1.json", cwd=self.net))["note"], "own")
+        self.assertTrue(self.ask("verify")["in_sync"])
+
+    def test_after_unsealing_what_both_sides_changed_alike_is_no_commit(self):
+        self.ask("restore", self.net, data="second")
+        self.ask("secret", "unseal", "--identity", self.path("offline.txt"), data="second")
+        for value in ("v1", "v2"):
+            self.bennu("kv", "put", "/motd", value, data="second")
+        head = self.push_files({"motd": "v2"}, self.net)
+        self.bennu("export", data="second")
+        self.bennu("export", data="second")
+        self.assertEqual(self.git("rev-parse", "main", cwd=self.net), head)
+        self.assertTrue(self.ask("verify", data="second")["in_sync"])
 
     def test_an_import_that_only_normalises_says_what_was_not_pushed(self):
         text = self.git("show", "main:users/1.json", cwd=self.net)

@@ -157,6 +157,34 @@ class Guards(harness.Case):
         self.bennu("verify")
         self.assertFalse(self.ask("export")["changed"])
 
+    def test_what_kv_took_back_itself_never_undoes_git(self):
+        remote = self.seeded_remote({"a": "1", "b": "1"})
+        self.ask("restore", remote)
+        self.bennu("kv", "put", "/a", "2")
+        head = self.push_files({"b": "git", **{f"n/{i}": "1" for i in range(20)}}, remote)
+        self.bennu("kv", "put", "/a", "1")
+        self.assertEqual(self.ask("drift", expect=2)["kv"], [])
+        exported = self.bennu("export")
+        self.assertIn("changed nothing", exported.out)
+        self.assertIn("bennu import", exported.err)
+        self.assertEqual(self.head(remote), head)
+        self.assertEqual(self.ask("import")["puts"], 21)
+        self.bennu("verify")
+        self.bennu("export")
+        self.assertEqual(self.head(remote), head)
+
+    def test_no_commit_in_between_undoes_what_both_sides_changed_alike(self):
+        remote = self.seeded_remote({"a": "1", "b": "1", **{f"d/{i}": "1" for i in range(30)}})
+        self.ask("restore", remote)
+        for value in ("2", "3"):
+            self.bennu("kv", "put", "/a", value)
+        self.bennu("kv", "put", "/b", "own")
+        self.bennu("kv", "del", "--prefix", "/d/", "--yes")  # no deletion of this store's alone
+        head = self.push_files({"a": "3"}, remote, remove=[f"d/{i}" for i in range(30)])
+        self.ask("export")
+        self.assertEqual(self.git("log", "--format=", "--name-only", f"{head}..main", cwd=remote), "b")
+        self.bennu("verify")
+
     def test_commits_that_were_taken_back_are_a_rewritten_base(self):
         remote = self.seeded_remote({"a": "1"})
         self.ask("restore", remote)
@@ -204,6 +232,11 @@ class Guards(harness.Case):
         self.bennu("kv", "put", "/b", "2")
         self.ask("export")
         self.assertEqual(self.git("rev-parse", "newer~1", cwd=remote), head)
+        self.set_branch("offline")
+        self.bennu("kv", "put", "/c", "3")
+        self.ask("export", "--offline", "--no-push")
+        self.ask("export")
+        self.assertEqual(self.git("rev-parse", "offline~2", cwd=remote), head)
 
     def test_a_commit_whose_push_got_no_answer_is_known_to_be_there_once_it_was_seen(self):
         remote = self.seeded_remote({"a": "1"})

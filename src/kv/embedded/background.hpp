@@ -3,7 +3,8 @@
 //        tidies up after stages, gives compacted space back.
 // Why    One owned thread for all of it, so that none of it competes with another.
 // Use    `start` at open, `wake` when there is something, `stop` before writer and database go.
-//        Everything it does goes on where it stood after a stop or crash.
+//        Everything it does goes on where it stood after a stop or crash, but for the rewriting of
+//        history's files: that the next compaction does.
 // Errors wait_for_all passes on what stopped the work; it is tried again at the next wake.
 // Threads Safe for all.
 // Source own design, ADR 0002.

@@ -1,12 +1,17 @@
 #include "kv/embedded/reclaim.hpp"
 
 #include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <system_error>
 
 #include "kv/embedded/log_reader.hpp"
 #include "kv/embedded/recovery.hpp"
 
 namespace bennu::kv::embedded {
 namespace {
+
+constexpr std::uint64_t kSpareBytes = 1UL << 24;
 
 // Removes what one change made unreachable for reads at `to` and later: the version before it, and
 // the tombstone it left if it is older than that. Revision `to` itself stays whole for watches.
@@ -86,6 +91,12 @@ Status shrink(const Database& database, const std::stop_token& stop) {
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
   options.exclusive_manual_compaction = false;
   for (const Family family : {Family::kHist, Family::kLog, Family::kStageLog}) {
+    // RocksDB takes no writes after it had no room for a table.
+    std::uint64_t bytes = 0;
+    database.db().GetIntProperty(database.family(family), "rocksdb.total-sst-files-size", &bytes);
+    std::error_code error;
+    const std::uint64_t room = std::filesystem::space(database.path(), error).available;
+    if (error || room < bytes + kSpareBytes) continue;
     const auto status =
         database.db().CompactRange(options, database.family(family), nullptr, nullptr);
     if (canceled) return make_error(Code::kCancelled, "the store is being closed");

@@ -24,7 +24,8 @@ inline constexpr int kReclaimBatch = 1000;
                              const std::stop_token& stop,
                              const std::function<void(std::string_view)>& fail_point);
 
-/// Rewrites the files of history without what is gone, as far as no snapshot is from before.
+/// Rewrites the files of history without what is gone, as far as no snapshot is from before and the
+/// disk has room for new ones beside the old. Costs as much as the history that is kept.
 [[nodiscard]] Status shrink(const Database& database, const std::stop_token& stop);
 
 /// Deletes (and a few puts) written in synced batches. Each is synced: every record of the

@@ -16,22 +16,23 @@ Stage::~Stage() {
 }
 
 Status Stage::put(std::string_view key, std::string_view value) {
-  if (value.size() > limits::kMaxValueBytes) return errors::value_too_large(value.size());
-  return add(key, value);
+  if (value.size() > limits::kMaxValueBytes)
+    return end_on_error(errors::value_too_large(value.size()));
+  return end_on_error(add(key, value));
 }
 
-Status Stage::erase(std::string_view key) { return add(key, std::nullopt); }
+Status Stage::erase(std::string_view key) { return end_on_error(add(key, std::nullopt)); }
 
 Status Stage::add(std::string_view key, std::optional<std::string_view> value) {
   if (done_) return make_error(Code::kFailedPrecondition, "the staged transaction has ended");
   if (key.empty()) return errors::empty_key();
   if (key.size() > limits::kMaxKeyBytes) return errors::key_too_large(key.size());
-  if (builder_) return end_on_error(builder_->add(key, value));
+  if (builder_) return builder_->add(key, value);
   const auto owned = value ? std::optional(std::string(*value)) : std::nullopt;
   if (!small_.emplace(key, owned).second) return errors::duplicate_key();
   small_bytes_ += key.size() + (value ? value->size() : 0);
   if (small_.size() <= context_.spill_changes && small_bytes_ <= kSpillBytes) return {};
-  return end_on_error(spill());
+  return spill();
 }
 
 // What was not taken must not be missing in a commit.

@@ -78,16 +78,18 @@ void Writer::lead(const std::shared_ptr<Group>& group) noexcept {
     lock.lock();
   }
   open_.reset();
-  if (!failed_) in_flight_ = group;
-  group->seal();
   const auto failed = failed_;
+  if (!failed) in_flight_ = group;
+  group->seal();
   lock.unlock();
 
   Status outcome = failed ? Status(*failed) : write(*group);
 
   lock.lock();
-  conclude(*group, outcome);
-  in_flight_.reset();
+  if (!failed) {  // else somebody may have recovered meanwhile, and be in flight
+    conclude(*group, outcome);
+    in_flight_.reset();
+  }
   group->release();
   lock.unlock();
   group_left_.notify_all();
