@@ -47,6 +47,13 @@ Status Secrecy::may_put(std::string_view key, std::string_view value) {
   BENNU_ASSIGN(const auto* mapping, locked());
   const sync::PutNeeds needs = sync::needs_of_put(*mapping, key, value);
   if (needs == sync::PutNeeds::kNothing) return {};
+  if (needs == sync::PutNeeds::kTooLarge) {
+    BENNU_ASSIGN(const std::string place, shown(key));
+    return make_error(Code::kInvalidArgument,
+                      fmt::format("{}: a secret has at most 1 MiB, this one has {} bytes: shorten "
+                                  "or split it. Nothing was changed",
+                                  place, value.size()));
+  }
   if (needs == sync::PutNeeds::kRefused) {
     BENNU_ASSIGN(const std::string place, shown(key));
     return make_error(

@@ -176,13 +176,19 @@ Status check_exportable(const Mapping& mapping, const KeyValues& keys) {
     }
     const PutNeeds needs = needs_of_put(mapping, key, value);
     if (needs == PutNeeds::kNothing) continue;
-    if (needs != PutNeeds::kRefused && !mapping.ring().empty()) continue;
+    std::string why;
+    if (needs == PutNeeds::kRefused) {
+      why = "its name would show in Git; import under another --prefix";
+    } else if (needs == PutNeeds::kTooLarge) {
+      why = "larger than a secret can be (1 MiB); import under another --prefix";
+    } else if (mapping.ring().empty()) {
+      why = mapping.ring().advice();
+    } else {
+      continue;
+    }
     return make_error(Code::kFailedPrecondition,
                       fmt::format("{}: is secret under this prefix, and {}; nothing was imported",
-                                  shown_key(mapping, key),
-                                  needs == PutNeeds::kRefused
-                                      ? "its name would show in Git; import under another --prefix"
-                                      : mapping.ring().advice()),
+                                  shown_key(mapping, key), why),
                       reason::kNoKey);
   }
   return {};

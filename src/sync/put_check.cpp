@@ -6,15 +6,23 @@
 #include "sync/reasons.hpp"
 #include "sync/seal.hpp"
 #include "sync/shown_key.hpp"
+#include "sync/tree_records.hpp"
 
 namespace bennu::sync {
 
 PutNeeds needs_of_put(const Mapping& mapping, std::string_view key, std::string_view value) {
+  if (const auto record = parse_record(key); record && record->kind == RecordKind::kBlob) {
+    const PathOf where = mapping.parse_path(record->path);
+    const bool secret =
+        where.kind == PathOf::Kind::kRawKey && mapping.prefix_traits(where.key).secret;
+    return secret ? PutNeeds::kTooLarge : PutNeeds::kNothing;
+  }
   const KeyTraits traits = mapping.classify(key);
   if (!Mapping::is_in_tree(traits.key_class) || key.starts_with(kTreePrefix)) {
     return PutNeeds::kNothing;
   }
-  if (traits.secret && !sealed_epoch(value)) return PutNeeds::kValue;
+  if (traits.secret && !sealed_epoch(value))
+    return value.size() > kMaxSecretBytes ? PutNeeds::kTooLarge : PutNeeds::kValue;
   const KeyMatch match = mapping.match_key(key);
   if (match.entity == nullptr) {
     return holds_secret_name(mapping, key) ? PutNeeds::kRefused : PutNeeds::kNothing;

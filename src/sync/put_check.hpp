@@ -22,9 +22,10 @@ namespace bennu::sync {
 
 enum class PutNeeds : std::uint8_t {
   kNothing,
-  kName,     ///< the data key, to hash a name of the key
-  kValue,    ///< the data key, to seal the value
-  kRefused,  ///< the file's path would show a secret name: no field of the entity lies there
+  kName,      ///< the data key, to hash a name of the key
+  kValue,     ///< the data key, to seal the value
+  kTooLarge,  ///< nothing helps: a secret has at most kMaxSecretBytes
+  kRefused,   ///< the file's path would show a secret name: no field of the entity lies there
 };
 
 /// The ring of the mapping is not looked at.

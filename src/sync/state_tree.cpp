@@ -76,18 +76,28 @@ Result<StateTree> build(const Link& link, const Mapping& mapping, Revision revis
   return built;
 }
 
-// Puts the document of one entity where it belongs: a secret name that stood in clear moves it.
-Status set_document(const Mapping& mapping, const std::vector<kv::KeyValue>& keys,
-                    git::ObjectSink& sink, git::TreeEditor& editor) {
+// Writes the file of these keys anew where it belongs: a secret name that stood in clear moves a
+// document.
+Status set_file(const Mapping& mapping, std::string_view path,
+                const std::vector<kv::KeyValue>& keys, git::ObjectSink& sink,
+                git::TreeEditor& editor) {
   for (const kv::KeyValue& kv : keys) {
     BENNU_ASSIGN(const FileOf file, mapping.file_of(kv.key));
-    if (file.kind != FileKind::kDocument) continue;
+    if (kv.key.starts_with(kTreePrefix) || file.kind == FileKind::kNone) continue;
     BENNU_ASSIGN(const auto built, mapping.build(file, keys));
     if (!built) return {};
     BENNU_ASSIGN(const auto id, sink.add(git::ObjectKind::kBlob, built->bytes));
+    if (file.path != path) BENNU_TRY(editor.remove(path));
     return editor.set(file.path, static_cast<std::uint32_t>(built->mode), id);
   }
   return {};
+}
+
+// Whether a file may be written otherwise than it is: a document, or a secret that is in clear.
+bool has_a_form(const Mapping& mapping, std::string_view path) {
+  const PathOf where = mapping.parse_path(path);
+  return where.kind == PathOf::Kind::kDocument ||
+         (where.kind == PathOf::Kind::kRawKey && mapping.prefix_traits(where.key).secret);
 }
 
 }  // namespace
@@ -236,7 +246,7 @@ Result<git::ObjectId> canonical_tree(const git::Repository& repository, const gi
   std::string id_hex;
   const git::ReadOptions options = read_options(mapping);
   BENNU_TRY(git::walk_files(repository, tree, options, [&](const git::FileVisit& visit) -> Status {
-    if (mapping.parse_path(visit.path).kind != PathOf::Kind::kDocument) return {};
+    if (!has_a_form(mapping, visit.path)) return {};
     std::vector<kv::KeyValue> keys;
     TreeParser parser(mapping, [&](std::string_view key, std::string_view value) -> Status {
       keys.push_back({.key = std::string(key), .value = std::string(value)});
@@ -245,8 +255,7 @@ Result<git::ObjectId> canonical_tree(const git::Repository& repository, const gi
     BENNU_TRY(parser.add(tree_file(mapping, visit, id_hex)));
     BENNU_ASSIGN(const auto stats, parser.finish());
     if (stats.exact()) return {};
-    BENNU_TRY(editor.remove(visit.path));
-    return set_document(mapping, keys, sink, editor);
+    return set_file(mapping, visit.path, keys, sink, editor);
   }));
   return editor.finish();
 }

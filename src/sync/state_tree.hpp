@@ -77,8 +77,8 @@ struct StateTree {
     const git::Repository& repository, const git::ObjectId& tree,
     const std::set<std::uint32_t>& epochs);
 
-/// canonical(parse(tree)): the tree's own id unless documents in it are formatted otherwise. New
-/// objects go to `sink`.
+/// canonical(parse(tree)): the tree's own id unless documents in it are formatted otherwise, or
+/// secrets stand in clear. New objects go to `sink`.
 [[nodiscard]] Result<git::ObjectId> canonical_tree(const git::Repository& repository,
                                                    const git::ObjectId& tree,
                                                    const Mapping& mapping, git::ObjectSink& sink);

@@ -111,6 +111,9 @@ class TreeParser::Impl {
         break;
     }
     if (!file.id.empty()) {
+      // Too large to be sealed.
+      if (where.kind == PathOf::Kind::kRawKey && mapping_.prefix_traits(where.key).secret)
+        note_in_clear(path);
       const BlobRecord blob{.mode = file.mode, .id = file.id, .size = file.size};
       return put(record_key(RecordKind::kBlob, path), format_blob_record(blob));
     }
@@ -258,6 +261,9 @@ class TreeParser::Impl {
   }
   void note_plaintext(std::string_view path) {
     note_normalised(path);
+    note_in_clear(path);
+  }
+  void note_in_clear(std::string_view path) {
     ++stats_.plaintext_count;
     if (stats_.plaintext.size() < ParseStats::kMaxExamples) stats_.plaintext.emplace_back(path);
   }

@@ -188,6 +188,43 @@ class Network(harness.Case):
         self.assertEqual(self.git("show", "main:motd", cwd=self.net), "from a person")
         self.assertNotIn("clear@example.org", self.git("show", "main:users/1.json", cwd=self.net))
 
+    def test_a_secret_file_in_clear_is_named_restored_and_sealed(self):
+        self.push_files({"public/pw": "hunter2", "public/run": "hunter2\n", "public/large": b"x" * 1_600_000}, self.net)
+        restored = self.bennu("restore", self.net, "--identity", self.path("offline.txt"), "-o", "json", data="second")
+        self.assertEqual(restored.json["verified"], "normalised")
+        for path in ("public/pw", "public/run", "public/large"):
+            self.assertIn(f"{path}: holds a secret in clear", restored.err)
+        imported = self.bennu("import", "-o", "json")
+        self.assertIn("public/pw: holds a secret in clear", imported.err)
+        self.assertIsNotNone(imported.json["normalised"])
+        for data in ("data", "second"):
+            self.ask("import", data=data)
+            self.ask("export", data=data)
+            self.assertTrue(self.ask("verify", data=data)["in_sync"])
+        for key, value in (("/public/pw", "hunter2"), ("/public/run", "hunter2\n")):
+            self.assertEqual(self.bennu("kv", "get", key, data="second").out, value)
+            self.assertTrue(self.git("show", f"main:{key[1:]}", cwd=self.net).startswith("bennu-sealed:"))
+        # The large one cannot be sealed, and so not be put or imported either.
+        with open(self.path("large"), "wb") as out:
+            out.write(b"x" * 1_100_000)
+        self.assert_one_line(self.bennu("kv", "put", "/public/other", "--file", self.path("large"), expect=1),
+                             "/public/other: a secret has at most 1 MiB")
+        other = self.seeded_remote({"s/large": b"x" * 1_600_000}, "other.git")
+        refused = self.bennu("import", other, "--path", "s", "--prefix", "/public/s/", expect=1)
+        self.assert_one_line(refused, "larger than a secret can be", "nothing was imported")
+
+    def test_a_schema_that_makes_files_secret_seals_them(self):
+        self.push_files({"notes/a": "hunter2"}, self.net)
+        self.ask("import")
+        schema = json.loads(self.git("show", "main:.bennu/schema.json", cwd=self.net))
+        schema["prefixes"].append({"prefix": "/notes/", "class": "secret"})
+        self.push_files({".bennu/schema.json": json.dumps(schema, indent=2) + "\n"}, self.net)
+        imported = self.bennu("import")
+        self.assertIn("notes/a: holds a secret in clear", imported.err)
+        self.assertTrue(self.git("show", "main:notes/a", cwd=self.net).startswith("bennu-sealed:"))
+        self.assertEqual(self.bennu("kv", "get", "/notes/a").out, "hunter2")
+        self.assertTrue(self.ask("verify")["in_sync"])
+
     def test_a_document_that_both_sides_changed_alike_is_not_changed_back_in_between(self):
         for field, value in (("note", "own"), ("status", "suspended")):
             self.bennu("kv", "put", f"/net/users/1/{field}", value)
