@@ -85,8 +85,14 @@ class SignalGuard {
 Status check_identity(const CLI::App& app, const GlobalOptions& options) {
   std::error_code ignored;
   const bool made_here = app.got_subcommand("secret") || app.got_subcommand("init");
-  if (options.identity.empty() || made_here) return {};
-  if (std::filesystem::exists(options.identity, ignored)) return {};
+  if (options.identity.empty()) return {};
+  if (std::filesystem::is_directory(options.identity, ignored)) {
+    return make_error(
+        Code::kInvalidArgument,
+        fmt::format("--identity {}: this is a folder; name the file with the identity",
+                    printable(options.identity)));
+  }
+  if (made_here || std::filesystem::exists(options.identity, ignored)) return {};
   return make_error(Code::kNotFound, fmt::format("there is no identity file {}", options.identity));
 }
 

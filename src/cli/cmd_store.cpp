@@ -1,11 +1,11 @@
 #include <fmt/format.h>
 
-#include <fstream>
-#include <iterator>
 #include <memory>
 
 #include "base/bytes.hpp"
+#include "base/limits.hpp"
 #include "cli/app.hpp"
+#include "cli/input.hpp"
 #include "cli/session.hpp"
 #include "env/process.hpp"
 #include "sync/base_record.hpp"
@@ -22,9 +22,8 @@ struct InitOptions {
 
 Result<std::string> schema_text(const std::string& choice) {
   if (choice == "network") return std::string(sync::default_schema_text());
-  std::ifstream in(choice, std::ios::binary);
-  if (!in) return make_error(Code::kNotFound, fmt::format("cannot read the schema {}", choice));
-  std::string text{std::istreambuf_iterator<char>(in), {}};
+  BENNU_ASSIGN(std::string text,
+               read_input(choice, limits::kMaxValueBytes).with_context("--schema"));
   BENNU_TRY(sync::parse_schema(text).with_context(choice));
   return text;
 }

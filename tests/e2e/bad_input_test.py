@@ -80,6 +80,21 @@ class BadInput(harness.Case):
         self.refused("init", "--schema", self.path("schema.json"), words=["schema.json", "1:2"])
         self.assert_no_store()
 
+    def test_a_folder_where_a_file_is_wanted(self):
+        os.mkdir(self.path("folder"))
+        remote = self.seeded_remote({"a": "1"})
+        self.refused("init", "--schema", self.path("folder"), words=["--schema", "folder", "directory"])
+        for command in (("restore", remote), ("init",)):
+            self.refused(*command, "--identity", self.path("folder"), words=["--identity", "folder"])
+            self.assertFalse(os.path.exists(self.path("data")))
+        self.bennu("init")
+        for command in (("kv", "put", "/a", "--file"), ("apply",), ("kv", "txn"), ("plan", "--out"),
+                        ("secret", "init", "--offline"), ("secret", "init", "--identity"),
+                        ("secret", "check", "--identity")):
+            with self.subTest(command):
+                self.refused(*command, self.path("folder"), words=["folder"])
+        self.assertEqual(os.listdir(self.path("folder")), [])
+
     def test_a_document_that_is_no_json(self):
         self.bennu("init", "--schema", "network", data="first", env={})
         schema = self.bennu("kv", "get", "/_bennu/tree/file/.bennu/schema.json", data="first").out
