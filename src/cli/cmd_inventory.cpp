@@ -154,8 +154,7 @@ Status take_name(Given& given, const std::string& field, std::string_view option
   const auto [there, fresh] = given.fields.emplace(field, word);
   if (fresh || there->second == word) return {};
   return make_error(Code::kInvalidArgument,
-                    fmt::format("two names: \"{}\" and {} \"{}\"; give one", printable(word, 64),
-                                option, printable(there->second, 64)));
+                    fmt::format("two names: one as a word and one after {}; give one", option));
 }
 
 // The primary key of something new; a user's is given by the counter.
@@ -364,6 +363,39 @@ std::string example(const KindInfo& info, std::string_view verb) {
   return fmt::format("bennu {} {} {} --data net", info.name, verb, rest);
 }
 
+// What the words after a verb are, of one that is there and of a new one.
+std::string_view known_words(Kind kind) {
+  switch (kind) {
+    case Kind::kUser:
+      return "id or username";
+    case Kind::kDevice:
+      return "uuid, or --user and name";
+    case Kind::kNode:
+      return "address or domain";
+    case Kind::kCell:
+      return "domain";
+    case Kind::kLink:
+      return "entry and core node, by address or domain";
+  }
+  return {};
+}
+
+std::string_view new_words(Kind kind) {
+  switch (kind) {
+    case Kind::kUser:
+      return "username; its id is given by the counter";
+    case Kind::kDevice:
+      return "name, after its user if --user is not given; never its uuid, see --uuid";
+    case Kind::kNode:
+      return "address";
+    case Kind::kCell:
+      return "domain";
+    case Kind::kLink:
+      return "entry and core node, by address or domain";
+  }
+  return {};
+}
+
 using Verb = std::function<Result<int>(const Context&, Given)>;
 
 void add_verb(Registry& registry, CLI::App& group, const KindInfo& info, const std::string& verb,
@@ -375,17 +407,12 @@ void add_verb(Registry& registry, CLI::App& group, const KindInfo& info, const s
   if (takes_id) {
     const bool two = info.kind == Kind::kLink || info.kind == Kind::kDevice;
     command
-        ->add_option(
-            info.kind == Kind::kLink     ? "NODES"  // CLI11 2.4 takes no name with a space
-            : info.kind == Kind::kDevice ? "DEVICE"
-                                         : "NAME",
-            given->words,
-            fmt::format("Which {}: {}", info.name,
-                        info.kind == Kind::kUser     ? "id or username"
-                        : info.kind == Kind::kDevice ? "uuid, or --user and name"
-                        : info.kind == Kind::kNode   ? "address or domain"
-                        : info.kind == Kind::kCell   ? "domain"
-                                                     : "entry and core node, by address or domain"))
+        ->add_option(info.kind == Kind::kLink ? "NODES"  // no spaces in CLI11 2.4
+                     : info.kind == Kind::kDevice && verb != "add" ? "DEVICE"
+                                                                   : "NAME",
+                     given->words,
+                     verb == "add" ? fmt::format("The new {}'s {}", info.name, new_words(info.kind))
+                                   : fmt::format("Which {}: {}", info.name, known_words(info.kind)))
         ->expected(0, two ? 2 : 1)
         ->type_name("");
   }

@@ -75,7 +75,8 @@ std::string describe(const EntityId& id) {
 std::string describe(const Entity& entity) {
   const std::string name =
       printable(entity.get(entity.id.kind == Kind::kDevice ? "name" : "username"), 64);
-  if (name.empty()) return describe(entity.id);
+  // A credential that came past the rules as a name is not repeated.
+  if (name.empty() || looks_like_uuid(name)) return describe(entity.id);
   if (entity.id.kind == Kind::kUser) return fmt::format("{} ({})", describe(entity.id), name);
   if (entity.id.kind != Kind::kDevice) return describe(entity.id);
   return fmt::format("device {} of user {}", name, printable(entity.id.first));

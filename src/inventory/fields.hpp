@@ -19,7 +19,7 @@ enum class Kind : std::uint8_t { kUser, kDevice, kNode, kCell, kLink };
 
 enum class FieldType : std::uint8_t {
   kText,         ///< UTF-8 without control characters
-  kName,         ///< kText, not empty
+  kName,         ///< kText, not empty, nothing that looks like a UUID
   kUsername,     ///< kName of at most 64 bytes without spaces and `/`, not digits only (that would
                  ///< read as an id)
   kStatus,       ///< active, inactive or archived

@@ -42,8 +42,11 @@ MaybeText keep_if(bool good, std::string_view text) {
 
 bool is_username(std::string_view text) {
   return !text.empty() && text.size() <= kMaxUsernameBytes && !has_space(text) &&
-         text.find('/') == std::string_view::npos && !std::ranges::all_of(text, is_digit);
+         text.find('/') == std::string_view::npos && !std::ranges::all_of(text, is_digit) &&
+         !looks_like_uuid(text);
 }
+
+bool is_name(std::string_view text) { return !text.empty() && !looks_like_uuid(text); }
 
 bool is_email(std::string_view text) {
   const std::size_t at = text.find('@');
@@ -101,7 +104,7 @@ struct TypeRule {
 // In the order of FieldType.
 constexpr std::array<TypeRule, 15> kRules = {{
     {[](std::string_view t) { return keep_if(true, t); }, "text"},
-    {[](std::string_view t) { return keep_if(!t.empty(), t); }, "text that is not empty"},
+    {[](std::string_view t) { return keep_if(is_name(t), t); }, "text that is not empty"},
     {[](std::string_view t) { return keep_if(is_username(t), t); },
      "1 to 64 bytes without spaces and `/`, and not only digits"},
     {[](std::string_view t) {
@@ -135,6 +138,14 @@ Result<std::string> canonical_value(const Field& field, std::string_view text) {
   const TypeRule& rule = kRules[static_cast<std::size_t>(field.type)];
   if (text.size() <= kMaxFieldBytes && is_text(text) && !is_sealed_value(text)) {
     if (auto value = rule.canonical(text)) return std::move(*value);
+  }
+  const bool is_named = field.type == FieldType::kName || field.type == FieldType::kUsername;
+  if (is_named && looks_like_uuid(text)) {
+    return make_error(Code::kInvalidArgument,
+                      fmt::format("{} is a UUID, and names stand in Git in clear: give the name "
+                                  "that people use; the uuid of a new device goes after --uuid",
+                                  field.name),
+                      reason::kBadValue);
   }
   // A secret must not appear in a message that somebody logs.
   const std::string shown =
@@ -188,6 +199,16 @@ std::optional<std::string> canonical_uuid(std::string_view text) {
     if (dash ? uuid[i] != '-' : !hex) return std::nullopt;
   }
   return uuid;
+}
+
+bool looks_like_uuid(std::string_view text) {
+  std::size_t digits = 0;
+  for (const char c : text) {
+    const bool hex = is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    if (!hex && c != '-' && c != '{' && c != '}') return false;
+    if (hex) ++digits;
+  }
+  return digits == 32;
 }
 
 std::optional<std::int64_t> parse_count(std::string_view text) {

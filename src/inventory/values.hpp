@@ -9,6 +9,8 @@
 // Threads Pure functions.
 // Source RFC 3339, RFC 4291 and inet_ntop(3), RFC 1123 (host names), RFC 9562 (UUID).
 
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +23,7 @@ namespace bennu::inventory {
 
 inline constexpr std::size_t kMaxFieldBytes = 4096;
 inline constexpr std::size_t kMaxUsernameBytes = 64;
+inline constexpr std::int64_t kLastCount = std::numeric_limits<std::int64_t>::max();
 
 inline constexpr std::string_view kActive = "active";
 inline constexpr std::string_view kInactive = "inactive";
@@ -44,6 +47,9 @@ inline constexpr std::string_view kSealedName = "~sealed~";
 [[nodiscard]] std::optional<std::string> canonical_domain(std::string_view text);
 /// A UUID in lower case, or nothing.
 [[nodiscard]] std::optional<std::string> canonical_uuid(std::string_view text);
+/// Whether somebody may mean a UUID by it, which is a credential: 32 hex digits, with or without
+/// dashes and braces.
+[[nodiscard]] bool looks_like_uuid(std::string_view text);
 /// An id or counter: decimal digits without sign or leading zeros, up to 2^63-1; or nothing.
 [[nodiscard]] std::optional<std::int64_t> parse_count(std::string_view text);
 

@@ -10,6 +10,8 @@
 namespace bennu::inventory {
 namespace {
 
+constexpr std::string_view kUuid = "6f1c1f0e-3a52-4c5b-9d0e-2f6f0c1b7a11";
+
 Result<std::string> canonical(FieldType type, std::string_view text) {
   return canonical_value(Field{.name = "f", .type = type}, text);
 }
@@ -38,12 +40,16 @@ TEST(Values, Text) {
   expect_refused(FieldType::kText, {"two\nlines", "tab\t", "\xff", std::string_view("a\0b", 3)});
   expect_refused(FieldType::kText, {std::string(kMaxFieldBytes + 1, 'a')});
   expect_refused(FieldType::kText, {"bennu-sealed:1:1:AAAA"});
-  expect_refused(FieldType::kName, {""});
+  expect_refused(FieldType::kName,
+                 {"", "6f1c1f0e-3a52-4c5b-9d0e-2f6f0c1b7a11",
+                  "{6F1C1F0E-3A52-4C5B-9D0E-2F6F0C1B7A11}", "6f1c1f0e3a524c5b9d0e2f6f0c1b7a11"});
+  EXPECT_EQ(canonical(FieldType::kName, kUuid).error().message.find("6f1c"), std::string::npos);
+  expect_forms(FieldType::kName, {{"phone-2", "phone-2"}, {"beef", "beef"}});
 }
 
 TEST(Values, Username) {
   expect_forms(FieldType::kUsername, {{"anna", "anna"}, {"anna.2", "anna.2"}, {"Анна", "Анна"}});
-  expect_refused(FieldType::kUsername, {"", "12", "an na", "a/b", std::string(65, 'a')});
+  expect_refused(FieldType::kUsername, {"", "12", "an na", "a/b", std::string(65, 'a'), kUuid});
 }
 
 TEST(Values, Email) {

@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 import make_example_network  # noqa: E402
 
 UUID = "6f1c1f0e-3a52-4c5b-9d0e-2f6f0c1b7a11"
+OTHER = "aaaabbbb-2222-4333-8444-555555555555"
 CORE, ENTRY = "203.0.113.7", "198.51.100.1"
 
 
@@ -94,7 +95,7 @@ class Inventory(harness.Case):
             (("user", "add", "boris", "--core-node", ENTRY), "has role entry"),
             (("user", "add", "boris", "--email", "boris"), "email is not valid"),
             (("user", "add"), "needs username"),
-            (("user", "add", "bob", "--username", "carol"), 'two names: "bob" and --username "carol"'),
+            (("user", "add", "bob", "--username", "carol"), "two names: one as a word and one after --username"),
             (("device", "add", "--user", "anna", "tv", "--name", "radio"), "two names"),
             (("user", "show", "boris"), "no user with username boris"),
             (("device", "add", "--user", "9", "--name", "x"), "no user 9"),
@@ -115,6 +116,22 @@ class Inventory(harness.Case):
         self.bennu("export")
         self.assertEqual(self.git("log", "-1", "--format=%s", "main", cwd=self.net),
                          "user archive anna")
+
+    def test_a_uuid_is_no_name(self):
+        self.build()
+        for arguments in (("device", "add", OTHER, "--user", "anna"), ("device", "add", "anna", OTHER.upper()),
+                          ("device", "add", "--user", "anna", "--name", OTHER.replace("-", "")),
+                          ("device", "set", UUID, "--name", OTHER), ("user", "add", OTHER),
+                          ("user", "set", "anna", "--username", OTHER)):
+            with self.subTest(arguments):
+                refused = self.bennu(*arguments, expect=1)
+                self.assert_one_line(refused, "is a UUID", "after --uuid")
+                self.assertNotIn(OTHER[:8], refused.err.lower())
+        self.assertIn("never its uuid", self.bennu("device", "add", "--help").out)
+        # Past the commands it is told, and not repeated.
+        told = self.bennu("kv", "put", f"/net/users/1/devices/{UUID}/name", OTHER)
+        self.assertEqual(told.err, "bennu: warning: device of user 1: name is a UUID, and names stand in Git in "
+                         "clear: give the name that people use; the uuid of a new device goes after --uuid\n")
 
     def test_what_git_brings_keeps_the_rules(self):
         """An import drops the derived indexes: a name that Git brought is taken from then on."""
