@@ -201,16 +201,26 @@ Result<std::vector<Violation>> check(kv::Reader& reader, const Layout& layout) {
     checker.load(std::move(entities));
   }
   checker.run();
-  if (!newest.kvs.empty()) {
-    const auto counter = parse_count(newest.kvs.front().value);
-    BENNU_ASSIGN(const auto users, list(reader, layout, Kind::kUser, {}, newest.revision));
-    const auto last = users.empty() ? std::nullopt : parse_count(users.back().id.first);
-    if (!counter || (last && *last > *counter)) {
-      violations.push_back(
-          {.message = fmt::format("{} is below the newest user's id", layout.user_counter_key())});
-    }
-  }
+  if (newest.kvs.empty()) return violations;
+  BENNU_ASSIGN(auto wrong, check_counter(reader, layout, newest.kvs[0].value, newest.revision));
+  if (wrong) violations.push_back({.message = std::move(*wrong)});
   return violations;
+}
+
+Result<std::optional<std::string>> check_counter(kv::Reader& reader, const Layout& layout,
+                                                 std::string_view value, Revision revision) {
+  const auto told = [&](std::string_view what) {
+    return std::optional(fmt::format("{} {}", layout.user_counter_key(), what));
+  };
+  const auto counter = parse_count(value);
+  if (!counter)
+    return told("is not a number: no user can be added; put the newest user's id there");
+  if (*counter == kLastCount)
+    return told("leaves no id for another user: put the newest one's there");
+  BENNU_ASSIGN(const auto users, list(reader, layout, Kind::kUser, {}, revision));
+  const auto last = users.empty() ? std::nullopt : parse_count(users.back().id.first);
+  if (last && *last > *counter) return told("is below the newest user's id");
+  return std::optional<std::string>();
 }
 
 }  // namespace bennu::inventory

@@ -7,7 +7,9 @@
 // Threads As the reader.
 // Source The design's inventory, "Rules"; decision 6 (the rules are checked after a merge).
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -26,5 +28,10 @@ struct Violation {
 [[nodiscard]] Result<std::vector<Violation>> check(kv::Reader& reader, const Layout& layout);
 /// The same of these entities alone: what is not among them does not exist.
 [[nodiscard]] std::vector<Violation> check(std::vector<Entity> entities);
+/// What is wrong with this value of the counter of users, beside the users of the revision.
+[[nodiscard]] Result<std::optional<std::string>> check_counter(kv::Reader& reader,
+                                                               const Layout& layout,
+                                                               std::string_view value,
+                                                               Revision revision);
 
 }  // namespace bennu::inventory

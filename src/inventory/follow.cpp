@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "inventory/check.hpp"
@@ -172,12 +173,36 @@ class Neighbours {
   std::map<EntityId, Entity> entities_;
 };
 
+// A counter that went back gives the ids of removed users again, so what it was counts, too.
+Result<std::vector<Violation>> follow_counter(kv::Store& store, const Layout& layout, Revision at,
+                                              const std::vector<std::string>& keys) {
+  const std::string key = layout.user_counter_key();
+  std::vector<Violation> found;
+  if (std::ranges::find(keys, key) == keys.end()) return found;
+  BENNU_ASSIGN(const auto before, store.range({.range = {.key = key}, .revision = at.previous()}));
+  BENNU_ASSIGN(const auto after, store.range({.range = {.key = key}, .revision = at}));
+  constexpr std::int64_t kNone = -1;  // not there, or no number
+  const std::int64_t was =
+      before.kvs.empty() ? kNone : parse_count(before.kvs[0].value).value_or(kNone);
+  const std::int64_t is = after.kvs.empty() ? 0 : parse_count(after.kvs[0].value).value_or(kNone);
+  if (is != kNone && is < was) {
+    found.push_back(
+        {.message = fmt::format("{} was {}: ids of removed users would be given again", key, was)});
+  }
+  // One that only grew from a right one is right.
+  if (after.kvs.empty() || (was != kNone && is > was && is != kLastCount)) return found;
+  BENNU_ASSIGN(auto wrong, check_counter(store, layout, after.kvs[0].value, at));
+  if (wrong) found.push_back({.message = std::move(*wrong)});
+  return found;
+}
+
 }  // namespace
 
 Result<std::vector<Violation>> Inventory::follow(Revision at,
                                                  const std::vector<std::string>& keys) {
   BENNU_ASSIGN(const Touched touched, read_touched(*store_, layout_, at, keys));
-  if (touched.empty()) return std::vector<Violation>();
+  BENNU_ASSIGN(auto of_counter, follow_counter(*store_, layout_, at, keys));
+  if (touched.empty()) return of_counter;
   BENNU_ASSIGN(const auto marker, store_->range({.range = {.key = std::string(kUniqueComplete)},
                                                  .revision = Revision{at.value - 1}}));
   const bool complete = !marker.kvs.empty() && marker.kvs[0].value == kUniqueVersion;
@@ -202,6 +227,7 @@ Result<std::vector<Violation>> Inventory::follow(Revision at,
   std::erase_if(found, [&](const Violation& violation) {
     return !touched.contains(violation.id) && !touched.contains(violation.other);
   });
+  std::ranges::move(of_counter, std::back_inserter(found));
   return found;
 }
 

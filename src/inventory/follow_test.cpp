@@ -107,6 +107,20 @@ TEST_F(Follow, ATakenNameIsToldAndBothAreListed) {
   expect_derived_is_exact();
 }
 
+TEST_F(Follow, ACounterThatGivesNoGoodIdIsTold) {
+  const std::string counter = layout.user_counter_key();
+  EXPECT_THAT(write({{counter, "7"}}), IsEmpty());
+  EXPECT_THAT(write({{counter, "5"}}), ElementsAre(HasSubstr("was 7: ids of removed users")));
+  EXPECT_THAT(write({{counter, "1"}}), ElementsAre(HasSubstr("was 5"), HasSubstr("is below the")));
+  EXPECT_THAT(write({{counter, std::nullopt}}), ElementsAre(HasSubstr("was 1")));
+  EXPECT_THAT(write({{counter, "abc"}}), ElementsAre(HasSubstr("is not a number")));
+  EXPECT_THAT(write({{counter, "9223372036854775807"}}), ElementsAre(HasSubstr("leaves no id")));
+  EXPECT_THAT(add({.kind = Kind::kUser}, {{"username", "carol"}}),
+              FailsWith(reason::kRule, "highest number"));
+  EXPECT_THAT(write({{counter, "2"}, {key(anna, "username"), "boris"}}),
+              testing::Contains(HasSubstr("was 9223372036854775807")));
+}
+
 TEST_F(Follow, WhatIsMissingIsTold) {
   EXPECT_THAT(write({{key(anna, "username"), std::nullopt}}),
               ElementsAre("user 1: username is missing"));

@@ -44,6 +44,9 @@ enum class Dependants : std::uint8_t {
 [[nodiscard]] Result<Entity> require_node(Attempt& attempt, std::string_view ip,
                                           std::string_view role, std::string_view why);
 
+/// kRule: `what`, a counter or an entity, has the number kLastCount.
+[[nodiscard]] Error no_number_left(std::string_view what);
+
 /// The number for the next user, taken from the counter.
 [[nodiscard]] Result<std::int64_t> take_user_number(Attempt& attempt);
 

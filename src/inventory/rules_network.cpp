@@ -70,6 +70,8 @@ Status number_core_node(Attempt& attempt, Entity& cell, Entity& after, std::vect
                     "core node there",
                     describe(cell)));
   }
+  if (*last == kLastCount)
+    return no_number_left(fmt::format("{}: core_node_counter", describe(cell)));
   const std::string number = fmt::to_string(*last + 1);
   cell.fields["core_node_counter"] = number;
   BENNU_TRY(attempt.put_entity(&before, cell));

@@ -75,6 +75,10 @@ bool becomes_active(const Entity* before, const Entity& after) {
   return after.has_status(kActive) && changed(before, after, "status");
 }
 
+Error no_number_left(std::string_view what) {
+  return broken(fmt::format("{} has the highest number there is: give it a lower one", what));
+}
+
 Result<std::int64_t> take_user_number(Attempt& attempt) {
   const Layout& layout = attempt.layout();
   BENNU_ASSIGN(const auto counter, attempt.value(layout.user_counter_key()));
@@ -83,6 +87,7 @@ Result<std::int64_t> take_user_number(Attempt& attempt) {
     return broken(fmt::format("{} is not a number: put the id of the newest user there",
                               layout.user_counter_key()));
   }
+  if (*last == kLastCount) return no_number_left(layout.user_counter_key());
   std::int64_t number = *last + 1;
   BENNU_ASSIGN(const bool occupied,
                attempt.any(kv::prefix_range(layout.entity_prefix(user_id(number)))));
@@ -91,7 +96,9 @@ Result<std::int64_t> take_user_number(Attempt& attempt) {
     for (const Kind kind : {Kind::kUser, Kind::kDevice}) {
       BENNU_ASSIGN(const auto there, attempt.all(kind, layout.kind_range(kind)));
       for (const Entity& entity : there) {
-        number = std::max(number, parse_count(entity.id.first).value_or(0) + 1);
+        const std::int64_t taken = parse_count(entity.id.first).value_or(0);
+        if (taken == kLastCount) return no_number_left(describe(entity));
+        number = std::max(number, taken + 1);
       }
     }
   }

@@ -211,6 +211,19 @@ class Inventory(harness.Case):
         self.assertEqual(quiet.err, f"bennu: warning: user 2 (boris): core node {CORE} does not exist\n")
         self.assertEqual(self.bennu("kv", "put", "/elsewhere", "x").err, "")
 
+    def test_a_counter_that_gives_no_id_is_told(self):
+        self.bennu("user", "add", "anna")
+        for value, words in (("abc", "is not a number"), ("9223372036854775807", "leaves no id"), ("0", "is below")):
+            self.assertIn(f"/net/counters/user_id {words}", self.bennu("kv", "put", "/net/counters/user_id", value).err)
+            if value != "0":
+                self.assert_one_line(self.bennu("user", "add", "boris", expect=1), "/net/counters/user_id")
+        self.bennu("user", "add", "boris")
+        self.assertEqual([user["id"] for user in self.ask("user", "list")["items"]], [1, 2])
+        self.bennu("cell", "add", "west.example.org")
+        self.bennu("kv", "put", "/net/cells/west.example.org/core_node_counter", "9223372036854775807")
+        self.assert_one_line(self.bennu("node", "add", CORE, "--role", "core", "--cell", "west.example.org", expect=1),
+                             "core_node_counter", "highest")
+
     def test_a_plain_put_is_noticed(self):
         self.build()
         self.bennu("kv", "put", "/net/users/1/username", "boris")
