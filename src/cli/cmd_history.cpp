@@ -11,8 +11,8 @@
 #include "cli/session.hpp"
 #include "git/history.hpp"
 #include "sync/base_record.hpp"
+#include "sync/commit_tree.hpp"
 #include "sync/diff.hpp"
-#include "sync/state_tree.hpp"
 
 namespace bennu::cli {
 namespace {
@@ -115,12 +115,41 @@ json commit_json(const git::LogEntry& entry) {
           {"lineage", trailer(sync::kTrailerLineage)}};
 }
 
+// Of the newest commit whose schema can be read: a bad one hides no history.
+Result<sync::Mapping> newest_mapping(ReadSession& session, const git::ObjectId& head) {
+  auto newest = sync::open_commit(session.repository(), head, session.identity());
+  const auto look = [&](const git::LogEntry& entry) -> Result<git::Walk> {
+    newest = sync::open_commit(session.repository(), entry.id, session.identity());
+    const bool bad = !newest && sync::is_unreadable(newest.error());
+    return bad ? git::Walk::kContinue : git::Walk::kStop;
+  };
+  if (!newest) BENNU_TRY(git::log(session.repository(), head, {}, look));
+  if (!newest && sync::is_unreadable(newest.error())) return sync::Mapping();
+  BENNU_TRY(newest);
+  return std::move(newest->mapping);
+}
+
+// Adds what a commit changed to its entry; what cannot be read of it is said there.
+Status add_changes(const Context& context, ReadSession& session, const git::LogEntry& entry,
+                   const std::string& key, json& item, std::string& text) {
+  const std::string parent = entry.commit.parents.empty() ? "" : entry.commit.parents[0].hex();
+  const auto changes =
+      sync::diff_commits(session.repository(), session.identity(), parent, entry.id.hex(), key);
+  if (!changes && !sync::is_unreadable(changes.error())) return changes.error();
+  item["changes"] = changes ? changes_json(*changes) : json(nullptr);
+  item["changes_problem"] = changes ? json(nullptr) : json(changes.error().message);
+  if (!changes) {
+    text += fmt::format("    its changes cannot be read: {}\n", changes.error().message);
+    return {};
+  }
+  for (const auto& change : *changes) text += "    " + change_text(context.out, change);
+  return {};
+}
+
 Result<int> log(const Context& context, const LogOptions& options) {
-  BENNU_ASSIGN(auto session, ReadSession::open(context));
+  BENNU_ASSIGN(auto session, ReadSession::open(context, ReadSession::What::kHistory));
   BENNU_ASSIGN(const auto head, session.head());
-  BENNU_ASSIGN(const auto commit, session.repository().read_commit(head));
-  BENNU_ASSIGN(const auto mapping,
-               sync::mapping_of_tree(session.repository(), commit.tree, session.identity()));
+  BENNU_ASSIGN(const auto mapping, newest_mapping(session, head));
   BENNU_ASSIGN(const auto paths, paths_of(mapping, options.key));
   json items = json::array();
   std::string text;
@@ -134,12 +163,7 @@ Result<int> log(const Context& context, const LogOptions& options) {
     if (item["reason"].is_string())
       text += "           reason: " + item["reason"].get<std::string>() + "\n";
     if (options.changes) {
-      std::vector<sync::PlannedChange> changes;
-      const std::string parent = entry.commit.parents.empty() ? "" : entry.commit.parents[0].hex();
-      BENNU_ASSIGN(changes, sync::diff_commits(session.repository(), session.identity(), parent,
-                                               entry.id.hex(), options.key));
-      for (const auto& change : changes) text += "    " + change_text(context.out, change);
-      item["changes"] = changes_json(changes);
+      BENNU_TRY(add_changes(context, session, entry, options.key, item, text));
     }
     items.push_back(std::move(item));
     return git::Walk::kContinue;
@@ -160,7 +184,7 @@ struct DiffOptions {
 Result<std::vector<sync::PlannedChange>> compute_diff(const Context& context,
                                                       const DiffOptions& options) {
   if (!context.options.repo.empty()) {
-    BENNU_ASSIGN(auto session, ReadSession::open(context));
+    BENNU_ASSIGN(auto session, ReadSession::open(context, ReadSession::What::kHistory));
     return sync::diff_commits(session.repository(), session.identity(), options.before,
                               options.after, options.prefix);
   }

@@ -60,7 +60,7 @@ sync::Progress progress_of(const Context& context) {
   };
 }
 
-Result<ReadSession> ReadSession::open(const Context& context) {
+Result<ReadSession> ReadSession::open(const Context& context, What what) {
   ReadSession session;
   session.identity_ = context.options.identity;
   // A clone that was named goes before the data directory of the environment.
@@ -80,6 +80,7 @@ Result<ReadSession> ReadSession::open(const Context& context) {
   BENNU_ASSIGN(auto repository, open_clone(path));
   session.repository_ = std::make_unique<git::Repository>(std::move(repository));
   session.revision_ = revision;
+  if (what == What::kHistory) return session;
   BENNU_ASSIGN(const auto head, session.head());
   BENNU_ASSIGN(session.clone_,
                sync::RepoReader::open(*session.repository_, head, context.options.identity));

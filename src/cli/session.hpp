@@ -8,6 +8,7 @@
 // Threads One thread.
 // Source own design: ARCHITECTURE.md.
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -21,7 +22,9 @@ namespace bennu::cli {
 
 class ReadSession {
  public:
-  [[nodiscard]] static Result<ReadSession> open(const Context& context);
+  /// kHistory: no keys of a clone's head are read, so it need not be readable.
+  enum class What : std::uint8_t { kKeys, kHistory };
+  [[nodiscard]] static Result<ReadSession> open(const Context& context, What what = What::kKeys);
   [[nodiscard]] kv::Reader& reader();
   [[nodiscard]] git::Repository& repository();
   /// The commit that a clone is read at, or the branch of the data directory.
@@ -30,7 +33,7 @@ class ReadSession {
   [[nodiscard]] std::filesystem::path identity() const;
   /// Null for a clone.
   [[nodiscard]] node::DataDir* directory() { return directory_.get(); }
-  /// The clone's reader; null for a data directory.
+  /// The clone's reader; null for a data directory, and without kKeys.
   [[nodiscard]] sync::RepoReader* clone() { return clone_.get(); }
 
  private:

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "kv/reasons.hpp"
+#include "sync/commit_tree.hpp"
 #include "sync/state_tree.hpp"
 #include "sync/tree_keys.hpp"
 
@@ -93,9 +94,8 @@ Error explain(const Link& link, Revision revision, Error error) {
 Result<State> read_side(const Link& link, const Side& side, const Prefixes& prefixes) {
   KeyValues keys;
   if (side.commit) {
-    BENNU_ASSIGN(const auto commit, link.repository.read_commit(*side.commit));
-    BENNU_ASSIGN(auto mapping, mapping_of_tree(link.repository, commit.tree, link.identity));
-    BENNU_TRY(read_state(link.repository, commit.tree, mapping, link.stop, link.progress,
+    BENNU_ASSIGN(auto commit, open_commit(link.repository, *side.commit, link.identity));
+    BENNU_TRY(read_state(link.repository, commit, link.stop, link.progress,
                          [&](std::string_view key, std::string_view value) -> Status {
                            if (std::ranges::any_of(prefixes, [&](const std::string& prefix) {
                                  return key.starts_with(prefix);
@@ -104,7 +104,7 @@ Result<State> read_side(const Link& link, const Side& side, const Prefixes& pref
                            }
                            return {};
                          }));
-    return State{.mapping = std::move(mapping), .keys = std::move(keys)};
+    return State{.mapping = std::move(commit.mapping), .keys = std::move(keys)};
   }
   auto then = mapping_of_state(link.store, side.revision, link.identity);
   if (!then) return explain(link, side.revision, std::move(then).error());
@@ -121,18 +121,6 @@ Result<State> read_side(const Link& link, const Side& side, const Prefixes& pref
   return State{.mapping = std::move(mapping), .keys = std::move(keys)};
 }
 
-struct CommitTree {
-  git::ObjectId tree;
-  Mapping mapping;
-};
-
-Result<CommitTree> commit_tree(const git::Repository& repository, const git::ObjectId& commit,
-                               const std::filesystem::path& identity) {
-  BENNU_ASSIGN(const auto info, repository.read_commit(commit));
-  BENNU_ASSIGN(auto mapping, mapping_of_tree(repository, info.tree, identity));
-  return CommitTree{.tree = info.tree, .mapping = std::move(mapping)};
-}
-
 }  // namespace
 
 Result<std::vector<PlannedChange>> diff_commits(const git::Repository& repository,
@@ -143,12 +131,11 @@ Result<std::vector<PlannedChange>> diff_commits(const git::Repository& repositor
   CommitTree old_side;
   if (!before.empty()) {
     BENNU_ASSIGN(const auto before_commit, repository.resolve_commit(before));
-    BENNU_ASSIGN(old_side, commit_tree(repository, before_commit, identity));
+    BENNU_ASSIGN(old_side, open_commit(repository, before_commit, identity));
   }
-  BENNU_ASSIGN(auto new_side, commit_tree(repository, after_commit, identity));
+  BENNU_ASSIGN(auto new_side, open_commit(repository, after_commit, identity));
   ChangedKeys changed;
-  BENNU_TRY(diff_keys(repository, {}, old_side.mapping, new_side.mapping, old_side.tree,
-                      new_side.tree, changed));
+  BENNU_TRY(diff_keys(repository, {}, old_side, new_side, changed));
   const Prefixes prefixes = prefixes_of(new_side.mapping, prefix);
   return changes_of({.mapping = std::move(old_side.mapping), .keys = std::move(changed.before)},
                     {.mapping = std::move(new_side.mapping), .keys = std::move(changed.after)},

@@ -168,11 +168,12 @@ Result<Deletions> count_deletions(const Job& job, const git::ObjectId& tree,
       if (was_there) ++count.deleted;
     }
   } else if (job.sides.state.base) {
-    BENNU_ASSIGN(const auto before,
+    BENNU_ASSIGN(auto mapping,
                  mapping_of_tree(job.link.repository, job.parent_tree, job.link.identity));
+    const CommitTree before{.tree = job.parent_tree, .mapping = std::move(mapping)};
     ChangedKeys changed;
-    BENNU_TRY(diff_keys(job.link.repository, job.link.stop, before, job.mapping, job.parent_tree,
-                        tree, changed, &pack));
+    BENNU_TRY(diff_keys(job.link.repository, job.link.stop, before,
+                        {.tree = tree, .mapping = job.mapping}, changed, &pack));
     count.deleted = std::ranges::count_if(
         changed.before, [&](const auto& entry) { return !changed.after.contains(entry.first); });
   }

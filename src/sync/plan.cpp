@@ -11,6 +11,7 @@
 
 #include "base/bytes.hpp"
 #include "sync/both_sides.hpp"
+#include "sync/commit_tree.hpp"
 #include "sync/export.hpp"
 #include "sync/put_check.hpp"
 #include "sync/reasons.hpp"
@@ -150,39 +151,43 @@ Result<Direction> direction_of(const Link& link, const Sides& sides) {
   return meeting.kv || awaits_normalising(sides) ? Direction::kToGit : Direction::kNothing;
 }
 
-Result<Plan> plan_to_kv(const Link& link, const Sides& given) {
-  const Sides sides = from_fork(given);
-  Plan plan = start_plan(sides, Direction::kToKv);
-  git::ObjectId before;
-  Mapping before_mapping;
-  if (sides.state.base) {
-    BENNU_ASSIGN(const auto base, link.repository.read_commit(sides.state.base->commit));
-    before = base.tree;
-    BENNU_ASSIGN(before_mapping, mapping_of_tree(link.repository, before, link.identity));
-  }
-  BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, sides.git_tree, link.identity));
+namespace {
+
+// The keys of the files that Git changed since the base.
+Result<ChangedKeys> changed_in_git(const Link& link, const CommitTree& before,
+                                   const CommitTree& after) {
   ChangedKeys changed;
   const auto schema_id = [&](const git::ObjectId& tree) -> Result<std::optional<git::TreeEntry>> {
     if (tree.is_null()) return std::nullopt;
     return link.repository.find_path(tree, kSchemaPath);
   };
-  BENNU_ASSIGN(const auto old_schema, schema_id(before));
-  BENNU_ASSIGN(const auto new_schema, schema_id(sides.git_tree));
+  BENNU_ASSIGN(const auto old_schema, schema_id(before.tree));
+  BENNU_ASSIGN(const auto new_schema, schema_id(after.tree));
   if (old_schema == new_schema) {
-    BENNU_TRY(diff_keys(link.repository, link.stop, before_mapping, mapping, before, sides.git_tree,
-                        changed));
+    BENNU_TRY(diff_keys(link.repository, link.stop, before, after, changed));
   } else {
     // Another schema reads every file anew.
-    BENNU_TRY(diff_keys(link.repository, link.stop, before_mapping, mapping, before,
-                        git::ObjectId{}, changed));
-    BENNU_TRY(diff_keys(link.repository, link.stop, before_mapping, mapping, git::ObjectId{},
-                        sides.git_tree, changed));
+    BENNU_TRY(diff_keys(link.repository, link.stop, before, {.mapping = after.mapping}, changed));
+    BENNU_TRY(diff_keys(link.repository, link.stop, {.mapping = before.mapping}, after, changed));
   }
+  return changed;
+}
+
+Result<Plan> what_git_changed(const Link& link, const Sides& given) {
+  const Sides sides = from_fork(given);
+  Plan plan = start_plan(sides, Direction::kToKv);
+  CommitTree before;
+  if (sides.state.base) {
+    BENNU_ASSIGN(before, open_commit(link.repository, sides.state.base->commit, link.identity));
+  }
+  BENNU_ASSIGN(const auto head, open_commit(link.repository, sides.git_head, link.identity));
+  const Mapping& mapping = head.mapping;
+  BENNU_ASSIGN(auto changed, changed_in_git(link, before, head));
   BENNU_TRY(refuse_exposed(sides.git_head, changed.exposed));
   std::set<std::string> keys;
   for (const auto& [key, value] : changed.before) keys.insert(key);
   for (const auto& [key, value] : changed.after) keys.insert(key);
-  const bool locked = before_mapping.ring().empty() && mapping.ring().empty();
+  const bool locked = before.mapping.ring().empty() && mapping.ring().empty();
   SealedImport sealed(link, mapping, plan.revision);
   for (const std::string& key : keys) {
     BENNU_ASSIGN(auto now, value_at(link, key, plan.revision));
@@ -207,11 +212,9 @@ Result<Plan> plan_to_kv(const Link& link, const Sides& given) {
   }
   plan.normalised = std::move(changed.normalised);
   plan.plaintext = std::move(changed.plaintext);
-  BENNU_TRY(finish_plan(link, before_mapping, mapping, plan));
+  BENNU_TRY(finish_plan(link, before.mapping, mapping, plan));
   return plan;
 }
-
-namespace {
 
 // What Git has so by now is no change that it needs.
 Status leave_out_same(const Link& link, const Sides& sides, Plan& plan) {
@@ -221,6 +224,12 @@ Status leave_out_same(const Link& link, const Sides& sides, Plan& plan) {
 }
 
 }  // namespace
+
+Result<Plan> plan_to_kv(const Link& link, const Sides& sides) {
+  auto plan = what_git_changed(link, sides);
+  if (!plan) return with_ways_on(std::move(plan).error());
+  return plan;
+}
 
 Result<Plan> plan_to_git(const Link& link, const Sides& given) {
   const Sides sides = from_fork(given);
@@ -232,9 +241,9 @@ Result<Plan> plan_to_git(const Link& link, const Sides& given) {
     // Without usable history the keys of the base's commit stand for the state at the base.
     KeyValues before;
     if (!plan.base_commit.is_null()) {
-      BENNU_ASSIGN(const auto base, link.repository.read_commit(plan.base_commit));
-      BENNU_ASSIGN(old_mapping, mapping_of_tree(link.repository, base.tree, link.identity));
-      BENNU_TRY(read_state(link.repository, base.tree, old_mapping, link.stop, link.progress,
+      BENNU_ASSIGN(const auto base, open_commit(link.repository, plan.base_commit, link.identity));
+      old_mapping = base.mapping;
+      BENNU_TRY(read_state(link.repository, base, link.stop, link.progress,
                            [&](std::string_view key, std::string_view value) -> Status {
                              before.emplace(key, value);
                              return {};

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "kv/range_rules.hpp"
-#include "sync/state_tree.hpp"
 
 namespace bennu::sync {
 namespace {
@@ -27,23 +26,21 @@ Status check_revision(Revision revision) {
 
 }  // namespace
 
-RepoReader::RepoReader(const git::Repository& repository, const git::ObjectId& tree,
-                       Mapping mapping)
-    : repository_(repository), tree_(tree), mapping_(std::move(mapping)) {}
+RepoReader::RepoReader(const git::Repository& repository, CommitTree from)
+    : repository_(repository), from_(std::move(from)) {}
 
 Result<std::unique_ptr<RepoReader>> RepoReader::open(const git::Repository& repository,
                                                      const git::ObjectId& commit,
                                                      const std::filesystem::path& identity) {
-  BENNU_ASSIGN(const auto info, repository.read_commit(commit));
-  BENNU_ASSIGN(auto mapping, mapping_of_tree(repository, info.tree, identity));
-  return std::unique_ptr<RepoReader>(new RepoReader(repository, info.tree, std::move(mapping)));
+  BENNU_ASSIGN(auto from, open_commit(repository, commit, identity));
+  return std::unique_ptr<RepoReader>(new RepoReader(repository, std::move(from)));
 }
 
 Status RepoReader::load() {
   if (all_) return {};
   std::map<std::string, std::string, std::less<>> all;
   BENNU_TRY(read_state(
-      repository_, tree_, mapping_, {}, [](std::string_view, std::uint64_t, std::uint64_t) {},
+      repository_, from_, {}, [](std::string_view, std::uint64_t, std::uint64_t) {},
       [&](std::string_view key, std::string_view value) -> Status {
         all.insert_or_assign(std::string(key), std::string(value));
         return {};
@@ -53,11 +50,11 @@ Status RepoReader::load() {
 }
 
 Result<std::optional<std::string>> RepoReader::read_key(const std::string& key) {
-  const auto raw_path = mapping_.file_of(key);
+  const auto raw_path = mapping().file_of(key);
   const bool plain = raw_path && raw_path->kind == FileKind::kRaw && !all_;
   if (plain) {
-    BENNU_ASSIGN(const auto entry, repository_.find_path(tree_, raw_path->path));
-    if (entry && git::mode::is_blob(entry->mode) && !mapping_.classify(key).secret) {
+    BENNU_ASSIGN(const auto entry, repository_.find_path(from_.tree, raw_path->path));
+    if (entry && git::mode::is_blob(entry->mode) && !mapping().classify(key).secret) {
       BENNU_ASSIGN(auto bytes, repository_.read_blob(entry->id));
       return bytes;
     }

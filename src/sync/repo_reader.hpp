@@ -17,7 +17,7 @@
 
 #include "git/repository.hpp"
 #include "kv/store.hpp"
-#include "sync/mapping.hpp"
+#include "sync/commit_tree.hpp"
 
 namespace bennu::sync {
 
@@ -30,16 +30,15 @@ class RepoReader final : public kv::Reader {
   [[nodiscard]] Result<kv::RangeResponse> range(const kv::RangeRequest& request) override;
   [[nodiscard]] Result<Revision> scan(const kv::KeyRange& range, Revision revision,
                                       const std::function<Status(kv::KeyValue&)>& visit) override;
-  [[nodiscard]] const Mapping& mapping() const { return mapping_; }
+  [[nodiscard]] const Mapping& mapping() const { return from_.mapping; }
 
  private:
-  RepoReader(const git::Repository& repository, const git::ObjectId& tree, Mapping mapping);
+  RepoReader(const git::Repository& repository, CommitTree from);
   [[nodiscard]] Result<std::optional<std::string>> read_key(const std::string& key);
   [[nodiscard]] Status load();
 
   const git::Repository& repository_;
-  git::ObjectId tree_;
-  Mapping mapping_;
+  CommitTree from_;
   std::optional<std::map<std::string, std::string, std::less<>>> all_;
 };
 

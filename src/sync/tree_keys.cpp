@@ -82,24 +82,24 @@ Result<bool> has_siblings(const Objects& objects, const git::ObjectId& tree,
 }
 
 // The keys that one entry of a tree stands for; none for no entry.
-Result<ParseStats> add_entry(const Objects& objects, const Mapping& mapping,
-                             const git::ObjectId& tree, std::string_view path,
+Result<ParseStats> add_entry(const Objects& objects, const CommitTree& from, std::string_view path,
                              const git::TreeEntry* entry, KeyValues& keys) {
   if (entry == nullptr) return ParseStats{};
-  TreeParser parser(mapping, [&](std::string_view key, std::string_view value) -> Status {
+  TreeParser parser(from.mapping, [&](std::string_view key, std::string_view value) -> Status {
     keys.insert_or_assign(std::string(key), std::string(value));
     return {};
   });
   git::FileVisit visit{.path = path, .mode = entry->mode, .id = entry->id};
   std::optional<std::string> bytes;
   if (git::mode::is_blob(entry->mode)) {
-    BENNU_ASSIGN(visit.size_bytes, objects.blob(entry->id, mapping.byte_limit(path), bytes));
+    BENNU_ASSIGN(visit.size_bytes, objects.blob(entry->id, from.mapping.byte_limit(path), bytes));
     if (bytes) visit.bytes = *bytes;
   }
   std::string id_hex;
-  TreeFile file = tree_file(mapping, visit, id_hex);
-  BENNU_ASSIGN(file.has_siblings, has_siblings(objects, tree, path));
-  BENNU_TRY(parser.add(file));
+  TreeFile file = tree_file(from.mapping, visit, id_hex);
+  BENNU_ASSIGN(file.has_siblings, has_siblings(objects, from.tree, path));
+  const Status added = parser.add(file);
+  if (!added) return naming(from.commit, added.error());
   return parser.finish();
 }
 
@@ -114,15 +114,13 @@ void add_leaves(std::string_view path, std::set<std::string, std::less<>>& leave
 }  // namespace
 
 Status diff_keys(const git::Repository& repository, const std::stop_token& stop,
-                 const Mapping& before_mapping, const Mapping& after_mapping,
-                 const git::ObjectId& before, const git::ObjectId& after, ChangedKeys& changed,
+                 const CommitTree& before, const CommitTree& after, ChangedKeys& changed,
                  git::ObjectSink* fresh) {
   const Objects objects(repository, fresh);
   const auto take = [&](std::string_view path, const git::TreeEntry* old_entry,
                         const git::TreeEntry* new_entry) -> Status {
-    BENNU_TRY(add_entry(objects, before_mapping, before, path, old_entry, changed.before));
-    BENNU_ASSIGN(auto stats,
-                 add_entry(objects, after_mapping, after, path, new_entry, changed.after));
+    BENNU_TRY(add_entry(objects, before, path, old_entry, changed.before));
+    BENNU_ASSIGN(auto stats, add_entry(objects, after, path, new_entry, changed.after));
     if (!stats.exact()) changed.normalised.emplace_back(path);
     std::ranges::move(stats.plaintext, std::back_inserter(changed.plaintext));
     changed.exposed.count += stats.exposed.count;
@@ -134,8 +132,8 @@ Status diff_keys(const git::Repository& repository, const std::stop_token& stop,
   const git::TreeReader read = [&](const git::ObjectId& tree, std::string_view path) {
     return objects.tree(tree, path);
   };
-  BENNU_TRY(
-      git::diff_trees(read, before, after, [&](const git::TreeChange& change) -> Result<git::Walk> {
+  BENNU_TRY(git::diff_trees(
+      read, before.tree, after.tree, [&](const git::TreeChange& change) -> Result<git::Walk> {
         if (stop.stop_requested()) {
           return make_error(Code::kCancelled, "interrupted; nothing was changed");
         }
@@ -144,8 +142,8 @@ Status diff_keys(const git::Repository& repository, const std::stop_token& stop,
         return git::Walk::kContinue;
       }));
   for (const std::string& path : leaves) {
-    BENNU_ASSIGN(const auto old_entry, objects.find(before, path));
-    BENNU_ASSIGN(const auto new_entry, objects.find(after, path));
+    BENNU_ASSIGN(const auto old_entry, objects.find(before.tree, path));
+    BENNU_ASSIGN(const auto new_entry, objects.find(after.tree, path));
     BENNU_TRY(take(path, old_entry ? &*old_entry : nullptr, new_entry ? &*new_entry : nullptr));
   }
   return {};

@@ -1,9 +1,8 @@
 #pragma once
 // What   The keys behind the files that differ between two trees.
 // Why    Import, diff and drift speak of keys and fields; Git speaks of files.
-// Use    `diff_keys(repository, stop, mapping of before, mapping of after, before, after,
-//        changed)`; null ids stand for "no tree".
-// Errors Those of reading and parsing, with the path; kCancelled.
+// Use    `diff_keys(repository, stop, before, after, changed)`; a null tree stands for "no tree".
+// Errors Those of reading and parsing, with commit and path; kCancelled.
 // Threads As the repository's handle.
 // Source own design; cost is that of git::diff_trees: what changed.
 
@@ -16,7 +15,7 @@
 #include "base/result.hpp"
 #include "git/object_sink.hpp"
 #include "git/repository.hpp"
-#include "sync/mapping.hpp"
+#include "sync/commit_tree.hpp"
 #include "sync/tree_parser.hpp"
 
 namespace bennu::sync {
@@ -35,8 +34,7 @@ struct ChangedKeys {
 
 /// `fresh`: where objects of the after side are that the repository does not have yet, or null.
 [[nodiscard]] Status diff_keys(const git::Repository& repository, const std::stop_token& stop,
-                               const Mapping& before_mapping, const Mapping& after_mapping,
-                               const git::ObjectId& before, const git::ObjectId& after,
+                               const CommitTree& before, const CommitTree& after,
                                ChangedKeys& changed, git::ObjectSink* fresh = nullptr);
 
 }  // namespace bennu::sync
