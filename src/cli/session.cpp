@@ -32,6 +32,20 @@ Result<git::Repository> open_clone(const std::filesystem::path& path) {
   return opened;
 }
 
+// The branch of the settings: repo.git's HEAD is what it was made with.
+Result<git::ObjectId> head_of_branch(node::DataDir& directory) {
+  const std::string& branch = directory.settings().branch;
+  for (const std::string_view place : {"refs/heads/", "refs/remotes/origin/"}) {
+    BENNU_ASSIGN(const auto head, directory.repository().find_ref(std::string(place) + branch));
+    if (head) return *head;
+  }
+  BENNU_ASSIGN(const auto refs, directory.repository().list_refs("refs/heads/"));
+  if (refs.empty()) return nothing_exported();
+  return make_error(
+      Code::kNotFound,
+      fmt::format("branch {} has no commit here yet; `bennu export` begins it", branch));
+}
+
 }  // namespace
 
 Result<kv::Actor> actor_of(const Context& context) {
@@ -100,9 +114,9 @@ git::Repository& ReadSession::repository() {
 
 Result<git::ObjectId> ReadSession::head() {
   if (!revision_.empty()) return repository().resolve_commit(revision_);
+  if (directory_) return head_of_branch(*directory_);
   BENNU_ASSIGN(const auto head, repository().find_ref("HEAD"));
   if (head) return *head;
-  if (directory_) return nothing_exported();
   return make_error(Code::kNotFound,
                     fmt::format("{} has no commit yet", repository().path().string()));
 }

@@ -35,6 +35,15 @@ Result<Side> parse_side(const git::Repository& repository, std::string_view text
   return Side{.commit = commit};
 }
 
+// HEAD of a store is the branch of its settings; repo.git's own is what it was made with.
+std::string on_branch(const Link& link, std::string_view text) {
+  constexpr std::string_view kHead = "HEAD";
+  if (!text.starts_with(kHead)) return std::string(text);
+  const std::string_view rest = text.substr(kHead.size());
+  if (!rest.empty() && rest[0] != '~' && rest[0] != '^') return std::string(text);
+  return link.branch + std::string(rest);
+}
+
 using Prefixes = std::vector<std::string>;
 
 // A prefix without a leading slash may be meant as below the schema's root: `users/7` is
@@ -144,10 +153,12 @@ Result<std::vector<PlannedChange>> diff_commits(const git::Repository& repositor
 
 Result<std::vector<PlannedChange>> diff(const Link& link, std::string_view before,
                                         std::string_view after, std::string_view prefix) {
-  BENNU_ASSIGN(const auto old_side, parse_side(link.repository, before));
-  BENNU_ASSIGN(const auto new_side, parse_side(link.repository, after));
+  const std::string from = on_branch(link, before);
+  const std::string to = on_branch(link, after);
+  BENNU_ASSIGN(const auto old_side, parse_side(link.repository, from));
+  BENNU_ASSIGN(const auto new_side, parse_side(link.repository, to));
   if (old_side.commit && new_side.commit)
-    return diff_commits(link.repository, link.identity, before, after, prefix);
+    return diff_commits(link.repository, link.identity, from, to, prefix);
   BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, {}, link.identity));
   const Prefixes prefixes = prefixes_of(mapping, prefix);
   BENNU_ASSIGN(const auto old_state, read_side(link, old_side, prefixes));

@@ -197,13 +197,6 @@ class Guards(harness.Case):
         self.assertEqual(refused.json["error"]["reason"], "sync.base_rewritten")
         self.assertEqual(self.head(remote), first)
 
-    def set_branch(self, branch):
-        with open(self.path("data", "bennu.toml"), encoding="utf-8") as file:
-            settings = file.read()
-        with open(self.path("data", "bennu.toml"), "w", encoding="utf-8") as file:
-            file.write("".join(f'branch = "{branch}"\n' if line.startswith("branch =") else line
-                               for line in settings.splitlines(keepends=True)))
-
     def test_a_branch_of_the_settings_that_does_not_hold_the_base(self):
         remote = self.seeded_remote({"a": "1"})
         self.ask("restore", remote)

@@ -45,6 +45,19 @@ class Memory(harness.Case):
         for key in ("a", "/a", "/a/"):
             self.assertEqual(self.ask("log", key)["items"][-1]["subject"], "Begin")
 
+    def test_the_branch_of_the_settings_is_the_history(self):
+        self.push_files({"d": "1"}, self.origin, branch="dev")
+        self.set_branch("dev")
+        self.bennu("adopt", "--take", "git", "--yes")
+        self.bennu("kv", "put", "/d", "2")
+        commit = self.ask("export")["commit"]
+        self.assertEqual(self.ask("log", "/d")["items"][0]["commit"], commit)
+        self.assertEqual([change["after"] for change in self.ask("diff", "HEAD~1", "HEAD", expect=2)["changes"]], ["2"])
+        on_main = self.ask("log", "--repo", self.path("data", "repo.git"), data=None)["items"]
+        self.assertNotIn(commit, [item["commit"] for item in on_main])
+        self.set_branch("nowhere")
+        self.assert_one_line(self.bennu("log", expect=1), "branch nowhere has no commit here yet")
+
     def test_drift_tells_three_groups_apart(self):
         nothing = {"kv": [], "git": [], "both": [], "beyond_base": 0, "remote_problem": ""}
         self.assertEqual(self.ask("drift"), nothing)
