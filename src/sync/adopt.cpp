@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "sync/commit_tree.hpp"
 #include "sync/import.hpp"
 #include "sync/plan.hpp"
 #include "sync/put_check.hpp"
@@ -45,15 +46,17 @@ Result<Revision> keep_base(const Link& link, const Sides& sides, const std::stri
 // The state becomes Git's, whole: what is not there goes.
 Status take_git(const Link& link, const Sides& sides, const AdoptOptions& options,
                 AdoptReport& report) {
-  BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, sides.git_tree, link.identity));
+  const auto head = open_commit(link.repository, sides.git_head, link.identity);
+  if (!head) return with_ways_on(head.error());
+  const Mapping& mapping = head->mapping;
   std::map<std::string, std::string, std::less<>> wanted;
-  BENNU_ASSIGN(const auto stats,
-               read_state(link.repository, sides.git_tree, mapping, link.stop, link.progress,
-                          [&](std::string_view key, std::string_view value) -> Status {
-                            wanted[std::string(key)] = value;
-                            return {};
-                          }));
-  BENNU_TRY(refuse_exposed(sides.git_head, stats.exposed));
+  const auto stats = read_state(link.repository, *head, link.stop, link.progress,
+                                [&](std::string_view key, std::string_view value) -> Status {
+                                  wanted[std::string(key)] = value;
+                                  return {};
+                                });
+  if (!stats) return with_ways_on(stats.error());
+  BENNU_TRY(refuse_exposed(sides.git_head, stats->exposed));
   Plan plan{
       .direction = Direction::kToKv, .git_head = sides.git_head, .revision = sides.state.revision};
   std::vector<std::string> gone;
@@ -114,9 +117,9 @@ struct Losses {
 };
 
 Result<Losses> losses_of_git(const Link& link, const Sides& sides) {
-  BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, sides.git_tree, link.identity));
+  BENNU_ASSIGN(const auto head, open_commit(link.repository, sides.git_head, link.identity));
   Losses losses;
-  BENNU_TRY(read_state(link.repository, sides.git_tree, mapping, link.stop, link.progress,
+  BENNU_TRY(read_state(link.repository, head, link.stop, link.progress,
                        [&](std::string_view key, std::string_view value) -> Status {
                          BENNU_ASSIGN(const auto found,
                                       link.store.range({.range = {.key = std::string(key)}}));
@@ -129,6 +132,31 @@ Result<Losses> losses_of_git(const Link& link, const Sides& sides) {
                          return {};
                        }));
   return losses;
+}
+
+// What this store's side would cost Git, if that is confirmed or little: keys deleted.
+Result<std::uint64_t> may_replace_git(const Link& link, const Sides& sides,
+                                      const AdoptOptions& options) {
+  const auto losses = losses_of_git(link, sides);
+  if (!losses && is_unreadable(losses.error())) {
+    if (options.deletes_confirmed) return 0;  // nobody can count them
+    return make_error(Code::kFailedPrecondition,
+                      fmt::format("what Git would lose cannot be read ({}); add --yes to put this "
+                                  "store's state on top of it all the same",
+                                  losses.error().message),
+                      reason::kDeleteBudget);
+  }
+  BENNU_TRY(losses);
+  const bool over = link.budget.is_over(losses->deleted + losses->replaced, losses->total);
+  if ((losses->deleted > 0 || over) && !options.deletes_confirmed) {
+    return make_error(
+        Code::kFailedPrecondition,
+        fmt::format("taking this store's side deletes {} and replaces {} of {} keys in Git; add "
+                    "--yes if that is right",
+                    losses->deleted, losses->replaced, losses->total),
+        reason::kDeleteBudget);
+  }
+  return static_cast<std::uint64_t>(losses->deleted);
 }
 
 kv::AuditEntry adoption(const Link& link, const Sides& sides, const AdoptOptions& options) {
@@ -158,17 +186,7 @@ Status take_kv(const Link& link, const Sides& sides, const AdoptOptions& options
         "this store is empty: taking its side would empty the branch; nothing was done",
         reason::kNoBase);
   }
-  BENNU_ASSIGN(const auto losses, losses_of_git(link, sides));
-  report.deletes = static_cast<std::uint64_t>(losses.deleted);
-  const bool over = link.budget.is_over(losses.deleted + losses.replaced, losses.total);
-  if ((losses.deleted > 0 || over) && !options.deletes_confirmed) {
-    return make_error(
-        Code::kFailedPrecondition,
-        fmt::format("taking this store's side deletes {} and replaces {} of {} keys in Git; add "
-                    "--yes if that is right",
-                    losses.deleted, losses.replaced, losses.total),
-        reason::kDeleteBudget);
-  }
+  BENNU_ASSIGN(report.deletes, may_replace_git(link, sides, options));
   BENNU_TRY(keep_branch(link, sides.local_head, sides.git_head));
   // Base and lineage go in with the commit: what cannot be exported has changed nothing.
   Sides onto = sides;

@@ -57,6 +57,36 @@ class Unreadable(harness.Case):
         refused = self.bennu("kv", "get", "/a", "--repo", self.path("clone"), data=None, expect=1)
         self.assert_one_line(refused, f"commit {bad[:10]}: .bennu/schema.json:1:")
 
+    def test_a_bad_newest_commit_is_named_and_there_are_two_ways_on(self):
+        for path, good in (("users/1.json", self.good), (".bennu/schema.json", self.schema)):
+            for way in ("mend", "kv"):
+                with self.subTest(path=path, way=way):
+                    bad = self.push_files({path: BAD, f"{way}-{len(path)}": "1"}, self.net)
+                    self.check_refusals(bad, path)
+                    self.go_on(way, path, good, bad)
+
+    def check_refusals(self, bad, path):
+        for command in (("drift",), ("plan",), ("import",), ("verify",), ("adopt", "--take", "git", "--yes")):
+            refused = self.bennu(*command, expect=1)
+            self.assert_one_line(refused, f"commit {bad[:10]}: {path}:1:", "push a commit that mends it",
+                                 "`bennu adopt --take kv`")
+        refused = self.bennu("adopt", "--take", "kv", expect=1)
+        self.assert_one_line(refused, f"cannot be read (commit {bad[:10]}: {path}:1:", "--yes")
+
+    def go_on(self, way, path, good, bad):
+        if way == "mend":
+            self.push_files({path: good}, self.net)
+            self.ask("import")
+        else:
+            name = self.ask("user", "add", "--username", f"u{len(path)}", "--core-node", "203.0.113.7")["id"]
+            refused = self.bennu("export", expect=1)
+            self.assert_one_line(refused, f"commit {bad[:10]}: {path}:1:", "`bennu adopt --take kv`")
+            self.bennu("adopt", "--take", "kv", "--yes")
+            self.assertEqual(self.git("rev-parse", "main~1", cwd=self.net), bad)
+            self.assertIn(f"u{len(path)}", self.git("show", f"main:users/{name}.json", cwd=self.net))
+        self.assertTrue(self.ask("verify")["in_sync"])
+        self.assertEqual(self.git("show", f"main:{path}", cwd=self.net) + "\n", good)
+
 
 if __name__ == "__main__":
     harness.main()
