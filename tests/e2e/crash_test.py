@@ -259,6 +259,21 @@ class Crash(harness.Case):
         self.bennu("kv", "del", "/b/c")
         self.check_every_step("export")
 
+    def test_export_of_what_both_sides_changed_alike(self):
+        self.restored({"a": "1", "b": "1"})
+        self.bennu("kv", "put", "/a", "new")
+        self.push_files({"a": "new"}, self.remote_path)
+        self.check_every_step("export")
+
+    def test_export_beside_what_both_sides_changed_alike(self):
+        self.restored({"a": "1", "b": "1"})
+        self.bennu("kv", "put", "/a", "new")
+        self.bennu("kv", "put", "/b", "own", "--actor", BOB)
+        self.bennu("export", "--no-push")
+        self.bennu("kv", "put", "/c", "own")
+        self.push_files({"a": "new", "b": "own"}, self.remote_path)
+        self.check_every_step("export")
+
     def test_export_with_a_git_that_is_killed(self):
         self.restored({"a": "1", "b/c": "2"})
         self.bennu("kv", "put", "/a", "new")
