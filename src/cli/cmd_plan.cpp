@@ -32,6 +32,7 @@ json plan_json(const sync::Plan& plan) {
           {"steps", plan.steps},
           {"over_budget", plan.over_budget},
           {"normalised", plan.normalised},
+          {"kept", changes_json(plan.kept)},
           {"plaintext", plan.plaintext},
           {"hash", plan.hash},
           {"changes", changes_json(plan.changes)}};
@@ -67,6 +68,8 @@ std::string plan_text(const Output& out, const sync::Plan& plan) {
   if (plan.direction == sync::Direction::kNothing) return "nothing to do: KV and Git are equal\n";
   std::string text;
   for (const auto& change : plan.changes) text += change_text(out, change);
+  for (const auto& change : plan.kept)
+    text += fmt::format("= {}: is operational; this store keeps its value\n", change.shown);
   for (const std::string& path : plan.normalised)
     text += fmt::format("= {}: brought into its canonical form\n", printable(path));
   text += fmt::format("{}: {} to put, {} to delete, in {} step; hash {}\n",
@@ -99,7 +102,7 @@ Result<int> plan(const Context& context, const PlanFlags& flags) {
   }
   context.out.result(document, plan_text(context.out, *made));
   const bool nothing = made->direction == sync::Direction::kNothing ||
-                       (made->changes.empty() && made->normalised.empty());
+                       (made->changes.empty() && made->normalised.empty() && made->kept.empty());
   return nothing ? kExitDone : kExitDifferent;
 }
 
@@ -153,7 +156,8 @@ Result<int> apply_plan(const Context& context, const std::string& file) {
                                   "new plan and look at it",
                                   printable(file)));
   }
-  if (now.changes.empty() && now.normalised.empty()) return nothing_to_apply(context, direction);
+  if (now.changes.empty() && now.normalised.empty() && now.kept.empty())
+    return nothing_to_apply(context, direction);
   if (now.direction == sync::Direction::kToKv) {
     BENNU_ASSIGN(const auto done, sync::import_commits(link, {.fetch = sync::Fetch::kNo,
                                                               .deletes_confirmed = true}));

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "base/bytes.hpp"
@@ -24,8 +25,19 @@ std::string difference_text(const sync::VerifyReport& report, const std::string&
         "came; `bennu adopt --take kv` makes KV's state the newest commit)",
         report.base->short_hex(), branch, commits_text(report.beyond_base));
   }
+  if (report.both_changed) {
+    return ": both sides changed since the base (`bennu drift` shows both; undo one side, or "
+           "`bennu adopt --take git` or `--take kv`)";
+  }
   if (!report.never_equal.empty()) return ": " + report.never_equal;
   return report.awaits_normalising ? ": documents await their canonical form (`bennu export`)" : "";
+}
+
+// Equal trees tell nothing of commits that only this machine has.
+void note_unpushed(const Context& context, std::size_t count, bool can_export) {
+  if (count == 0) return;
+  context.out.note(fmt::format("{} {} not pushed yet{}", commits_text(count),
+                               count == 1 ? "is" : "are", can_export ? " (`bennu export`)" : ""));
 }
 
 Result<int> verify(const Context& context) {
@@ -41,13 +53,16 @@ Result<int> verify(const Context& context) {
   text += report.in_sync ? context.out.styled(Style::kGreen, "in sync") + "\n"
                          : context.out.styled(Style::kYellow, "not in sync") +
                                difference_text(report, link.branch) + "\n";
+  note_unpushed(context, report.unpushed, !report.both_changed);
   for (const std::string& key : report.keys) text += "  " + printable(key) + "\n";
   context.out.result({{"in_sync", report.in_sync},
                       {"kv_tree", report.kv_tree.hex()},
                       {"git_tree", id_or_null(report.git_tree)},
                       {"commit", id_or_null(report.commit)},
                       {"base", id_or_null(report.base)},
+                      {"both_changed", report.both_changed},
                       {"beyond_base", report.beyond_base},
+                      {"unpushed", report.unpushed},
                       {"revision", report.revision.value},
                       {"exceptions", exceptions},
                       {"different", report.different},
@@ -65,7 +80,12 @@ Result<int> drift(const Context& context, bool offline) {
   const auto section = [&](std::string_view title, const std::vector<std::string>& keys) {
     if (keys.empty()) return;
     text += context.out.styled(Style::kBold, title) + "\n";
-    for (const std::string& key : keys) text += "  " + printable(key) + "\n";
+    for (const std::string& key : keys) {
+      const bool kept =
+          &keys == &report.git && std::ranges::find(report.kept, key) != report.kept.end();
+      text += fmt::format("  {}{}\n", printable(key),
+                          kept ? " (operational: this store keeps its value)" : "");
+    }
   };
   section("changed in KV (`bennu export`)", report.kv);
   section(fmt::format("changed in Git by {} since the base (`bennu import`{})",
@@ -77,9 +97,12 @@ Result<int> drift(const Context& context, bool offline) {
   section("changed in both", report.both);
   if (report.none())
     text = report.remote_problem.empty() ? "no drift\n" : "no drift from what was last fetched\n";
+  note_unpushed(context, report.unpushed, report.git.empty() && report.both.empty());
   context.out.result({{"kv", report.kv},
                       {"git", report.git},
                       {"both", report.both},
+                      {"kept", report.kept},
+                      {"unpushed", report.unpushed},
                       {"beyond_base", report.beyond_base},
                       {"remote_problem", report.remote_problem}},
                      text);

@@ -31,13 +31,19 @@ Result<int> export_command(const Context& context, const ExportFlags& flags) {
   if (!done) return different_if_both_changed(context, done.error());
   json commits = json::array();
   for (const auto& commit : done->commits) commits.push_back(commit.hex());
+  const std::string sent = fmt::format("{} {}", done->sent, done->sent == 1 ? "commit" : "commits");
   std::string text;
   if (done->changed) {
     text = fmt::format(
         "{} commit {}{}, tree {}{}\n", context.out.styled(Style::kGreen, "exported"),
         done->commit->short_hex(),
         done->commits.size() > 1 ? fmt::format(" and {} before it", done->commits.size() - 1) : "",
-        done->tree.short_hex(), done->pushed ? ", pushed" : "");
+        done->tree.short_hex(),
+        done->sent > done->commits.size() ? fmt::format(", pushed with what waited: {}", sent)
+        : done->pushed                    ? ", pushed"
+                                          : "");
+  } else if (done->sent > 0) {
+    text = fmt::format("pushed {} that waited; this store changed nothing since\n", sent);
   } else {
     text = done->git_has_changes ? "nothing to export: this store changed nothing\n"
                                  : "nothing to export: Git has this state already\n";
@@ -49,6 +55,7 @@ Result<int> export_command(const Context& context, const ExportFlags& flags) {
                       {"changed", done->changed},
                       {"commits", commits},
                       {"pushed", done->pushed},
+                      {"sent", done->sent},
                       {"push_problem", done->push_problem}},
                      text);
   return flags.no_push ? kExitDone : push_status(context, done->push_problem);
@@ -112,6 +119,13 @@ Result<int> import_command(const Context& context, const ImportFlags& flags) {
     text += fmt::format("documents were brought into their canonical form by commit {}\n",
                         done->normalised->short_hex());
   }
+  if (done->kept > 0) {
+    text += fmt::format("kept {} operational {} of this store{}\n", done->kept,
+                        done->kept == 1 ? "value" : "values",
+                        done->put_back ? fmt::format(", and put back into Git by commit {}",
+                                                     done->put_back->short_hex())
+                                       : "");
+  }
   warn_of_plaintext(context, done->plaintext);
   json broken = json::array();
   if (done->revision.value != 0) {
@@ -124,6 +138,8 @@ Result<int> import_command(const Context& context, const ImportFlags& flags) {
                       {"puts", done->puts},
                       {"deletes", done->deletes},
                       {"normalised", id_or_null(done->normalised)},
+                      {"kept", done->kept},
+                      {"put_back", id_or_null(done->put_back)},
                       {"push_problem", done->push_problem},
                       {"plaintext", done->plaintext}},
                      text);

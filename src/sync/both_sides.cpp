@@ -9,8 +9,6 @@
 #include "base/bytes.hpp"
 #include "sync/plan.hpp"
 #include "sync/reasons.hpp"
-#include "sync/shown_key.hpp"
-#include "sync/state_tree.hpp"
 
 namespace bennu::sync {
 namespace {
@@ -53,8 +51,7 @@ Result<Meeting> meet(const Link& link, const Sides& sides, const KvChanges& kv) 
   Names theirs;
   for (const PlannedChange& change : to_git.changes) ours.push_back(change.shown);
   for (const PlannedChange& change : to_kv.changes) theirs.push_back(change.shown);
-  BENNU_ASSIGN(const auto mapping, mapping_of_tree(link.repository, sides.git_tree, link.identity));
-  for (const auto& [key, value] : to_kv.kept) theirs.push_back(shown_key(mapping, key));
+  for (const PlannedChange& change : to_kv.kept) theirs.push_back(change.shown);
   // Commits of ours that never reached the remote are not made anew on another head.
   const bool apart = sides.fork && sides.git_moved;
   if (!ours.empty() && (apart || !theirs.empty())) return both_changed(link, ours, theirs);

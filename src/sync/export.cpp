@@ -305,9 +305,11 @@ Result<ExportReport> export_job(Job& job, const ExportOptions& options) {
   }
   const bool behind = report.changed || sides.unpushed;
   if (!link.remote_url.empty() && options.push && sides.remote_problem.empty() && behind) {
+    BENNU_ASSIGN(const std::size_t waiting, count_unpushed(link, sides));
     link.progress("pushing", 0, 0);
     const Status pushed = push_head(link);
     report.pushed = bool(pushed);
+    if (pushed) report.sent = waiting + report.commits.size();
     if (!pushed && pushed.error().reason == git::reason::kCorrupt) return pushed.error();
     if (!pushed) report.push_problem = pushed.error().message;
   }

@@ -39,6 +39,7 @@ struct ExportReport {
   git::ObjectId tree;                   ///< canonical(state)
   bool changed = false;
   bool pushed = false;           ///< the remote has everything now
+  std::size_t sent = 0;          ///< commits that its branch got by this export
   bool git_has_changes = false;  ///< the remote has commits that `import` would take
   std::string push_problem;
   std::string upkeep_problem;  ///< packs could not be merged; only speed suffers

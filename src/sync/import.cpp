@@ -37,7 +37,7 @@ Result<Revision> apply(const Link& link, const Sides& sides, const Plan& plan, c
 Status keep_values(const Link& link, const Sides& sides, const Plan& plan) {
   if (plan.kept.empty()) return {};
   BENNU_ASSIGN(auto staged, StagedChanges::begin(link, plan.revision));
-  for (const auto& [key, value] : plan.kept) BENNU_TRY(staged.put(key, value));
+  for (const PlannedChange& change : plan.kept) BENNU_TRY(staged.put(change.key, *change.before));
   const kv::AuditContext bennu{
       .actor = {.name = "Bennu on " + link.node_name, .email = "bennu@" + link.node_name},
       .node = link.node_name};
@@ -223,11 +223,14 @@ Result<ImportReport> import_commits(const Link& link, const ImportOptions& optio
   report.deletes = plan.deletes;
   report.plaintext = plan.plaintext;
   BENNU_TRY(move_branch(link, sides.local_head, sides.git_head));
-  if (base.tree != sides.git_tree || !plan.kept.empty()) {
-    BENNU_ASSIGN(const auto normalising,
+  report.kept = plan.kept.size();
+  const bool documents = base.tree != sides.git_tree;
+  if (documents || !plan.kept.empty()) {
+    BENNU_ASSIGN(const auto exported,
                  export_state(link, {.push = options.push, .fetch = Fetch::kNo}));
-    report.normalised = normalising.commit;
-    report.push_problem = normalising.push_problem;
+    if (documents && exported.changed) report.normalised = exported.commits.front();
+    if (!plan.kept.empty()) report.put_back = exported.commit;
+    report.push_problem = exported.push_problem;
   }
   return report;
 }

@@ -35,9 +35,11 @@ struct ImportReport {
   std::uint64_t puts = 0;
   std::uint64_t deletes = 0;
   std::optional<git::ObjectId>
-      normalised;            ///< the commit that brought documents into their canonical form
-  std::string push_problem;  ///< why the remote does not have that commit
-  std::vector<std::string> plaintext;  ///< files with a secret in clear: in history already
+      normalised;          ///< the commit that brought documents into their canonical form
+  std::uint64_t kept = 0;  ///< operational values that Git had changed and this store keeps
+  std::optional<git::ObjectId> put_back;  ///< the commit that puts those back into Git
+  std::string push_problem;               ///< why the remote does not have that commit
+  std::vector<std::string> plaintext;     ///< files with a secret in clear: in history already
 };
 
 [[nodiscard]] Result<ImportReport> import_commits(const Link& link, const ImportOptions& options);

@@ -85,9 +85,9 @@ std::string hash_of(const Plan& plan) {
     sha.add(change.after ? "1" + *change.after : "0");
   }
   for (const std::string& path : plan.normalised) sha.add(path);
-  for (const auto& [key, value] : plan.kept) {
-    sha.add(key);
-    sha.add(value);
+  for (const PlannedChange& change : plan.kept) {
+    sha.add(change.key);
+    sha.add(*change.before);
   }
   return sha.hex();
 }
@@ -101,7 +101,9 @@ Status finish_plan(const Link& link, const Mapping& before, const Mapping& mappi
                                          static_cast<std::int64_t>(plan.total_keys));
   plan.steps = plan.changes.empty() ? 0 : 1;
   plan.hash = hash_of(plan);
-  for (PlannedChange& change : plan.changes) show(before, mapping, change);
+  for (auto* changes : {&plan.changes, &plan.kept}) {
+    for (PlannedChange& change : *changes) show(before, mapping, change);
+  }
   return {};
 }
 
@@ -205,7 +207,7 @@ Result<Plan> what_git_changed(const Link& link, const Sides& given) {
       continue;
     }
     if (now.value && !now.leased && is_operational(mapping, key)) {
-      plan.kept.emplace_back(key, std::move(*now.value));
+      plan.kept.push_back({.key = key, .before = std::move(now.value), .after = std::move(after)});
       continue;
     }
     plan.changes.push_back({.key = key, .before = std::move(now.value), .after = std::move(after)});

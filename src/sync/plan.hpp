@@ -2,8 +2,7 @@
 // What   Plan: the changes that one side needs, key by key, with a hash that names exactly them.
 // Why    People look before they leap; a saved plan is applied as it was seen or not at all.
 // Use    `direction_of(link, sides)`, then `plan_to_kv` or `plan_to_git`; `hash` tells whether a
-// saved
-//        one is still what would happen.
+//        saved one is still what would happen.
 // Units  `steps`: transactions that a direct client of the store may see.
 // Errors As examine, and of reading either side; kBothChanged.
 // Threads As Link.
@@ -48,7 +47,8 @@ struct Plan {
   std::uint64_t deletes = 0;
   std::uint64_t total_keys = 0;  ///< in the state that is changed, for the budget
   /// Operational keys that Git changed and KV keeps: they go back to Git with the next export.
-  std::vector<std::pair<std::string, std::string>> kept;
+  /// `before` is KV's value, `after` Git's.
+  std::vector<PlannedChange> kept;
   std::set<std::string> same;  ///< keys that Git changed, and KV has so already
   std::vector<std::string>
       normalised;                      ///< documents that will be brought into their canonical form

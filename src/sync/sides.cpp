@@ -297,6 +297,18 @@ Result<Sides> examine(const Link& link, Fetch fetch, bool guarded) {
   return sides;
 }
 
+Result<std::size_t> count_unpushed(const Link& link, const Sides& sides) {
+  std::size_t count = 0;
+  if (!sides.unpushed) return count;
+  git::LogOptions options;
+  if (!sides.remote_head.is_null()) options.until = sides.remote_head;
+  BENNU_TRY(git::log(link.repository, sides.local_head, options, [&](const git::LogEntry&) {
+    ++count;
+    return Result<git::Walk>(git::Walk::kContinue);
+  }));
+  return count;
+}
+
 Status may_start(const Link& link, const Sides& sides) {
   if (sides.state.base || sides.git_head.is_null()) return {};
   BENNU_ASSIGN(const auto head, link.repository.read_commit(sides.git_head));

@@ -54,6 +54,9 @@ struct Sides {
 /// `guarded` off: for `adopt`, which is the way out of a refusal.
 [[nodiscard]] Result<Sides> examine(const Link& link, Fetch fetch, bool guarded = true);
 
+/// How many commits of the local branch the remote's branch lacks, as far as is known here.
+[[nodiscard]] Result<std::size_t> count_unpushed(const Link& link, const Sides& sides);
+
 /// Without a base: whether Git's side is empty, so that a first export may fill it. Errors:
 /// kNoBase, kForeignLineage, with the choices.
 [[nodiscard]] Status may_start(const Link& link, const Sides& sides);

@@ -31,7 +31,10 @@ struct VerifyReport {
   /// went on, or an older commit was restored.
   std::optional<git::ObjectId> base;
   std::size_t beyond_base = 0;
-  std::string never_equal;  ///< why the two differ where there is no base
+  bool both_changed =
+      false;                 ///< each side has what the other lacks: neither export nor import goes
+  std::size_t unpushed = 0;  ///< commits that the remote's branch lacks, as of the last fetch
+  std::string never_equal;   ///< why the two differ where there is no base
 };
 [[nodiscard]] Result<VerifyReport> verify(const Link& link);
 
@@ -39,7 +42,9 @@ struct DriftReport {
   std::vector<std::string> kv;    ///< keys changed in KV since the base
   std::vector<std::string> git;   ///< keys changed in Git since the base
   std::vector<std::string> both;  ///< keys in both
+  std::vector<std::string> kept;  ///< of `git`: operational keys, whose values KV keeps
   std::size_t beyond_base = 0;    ///< commits that the base does not hold
+  std::size_t unpushed = 0;       ///< commits that the remote's branch lacks
   std::string remote_problem;
   [[nodiscard]] bool none() const { return kv.empty() && git.empty() && both.empty(); }
 };

@@ -59,7 +59,8 @@ class Memory(harness.Case):
         self.assert_one_line(self.bennu("log", expect=1), "branch nowhere has no commit here yet")
 
     def test_drift_tells_three_groups_apart(self):
-        nothing = {"kv": [], "git": [], "both": [], "beyond_base": 0, "remote_problem": ""}
+        nothing = {"kv": [], "git": [], "both": [], "kept": [], "unpushed": 0, "beyond_base": 0,
+                   "remote_problem": ""}
         self.assertEqual(self.ask("drift"), nothing)
         self.push_files({"b": "git", "c": "git"}, self.origin)
         self.bennu("kv", "put", "/a", "kv")
