@@ -46,6 +46,7 @@ Result<sync::RestoreReport> restore_into(const Context& context, node::DataDir& 
             "please report this with the repository",
             report.tree.hex(), report.commit.short_hex(), report.commit_tree.hex()));
   }
+  BENNU_TRY(config::check_branch(report.branch).with_context("name another with --branch"));
   settings.branch = report.branch;
   if (options.no_remote) settings.remote_url.clear();
   if (!context.options.identity.empty())
@@ -72,6 +73,8 @@ Result<sync::RestoreReport> restore_into(const Context& context, node::DataDir& 
 }
 
 Result<int> restore(const Context& context, const RestoreOptions& options) {
+  if (!options.branch.empty())
+    BENNU_TRY(config::check_branch(options.branch).with_context("--branch"));
   const auto start = env::system_clock().monotonic();
   const auto [url, revision] = split_revision(options.url);
   config::Settings settings{.remote_url = stable_url(url), .branch = options.branch};

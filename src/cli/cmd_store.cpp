@@ -2,12 +2,10 @@
 
 #include <memory>
 
-#include "base/bytes.hpp"
 #include "base/limits.hpp"
 #include "cli/app.hpp"
 #include "cli/input.hpp"
 #include "cli/session.hpp"
-#include "env/process.hpp"
 #include "sync/base_record.hpp"
 #include "sync/mapping.hpp"
 
@@ -28,16 +26,8 @@ Result<std::string> schema_text(const std::string& choice) {
   return text;
 }
 
-Status check_branch(const std::string& branch) {
-  const auto checked = env::run({.argv = {"git", "check-ref-format", "refs/heads/" + branch}});
-  if (checked && checked->status == 0) return {};
-  if (!checked) return checked.error();
-  return make_error(Code::kInvalidArgument,
-                    fmt::format("`{}` is no name for a branch", printable(branch)));
-}
-
 Result<int> init(const Context& context, const InitOptions& options) {
-  BENNU_TRY(check_branch(options.branch));
+  BENNU_TRY(config::check_branch(options.branch).with_context("--branch"));
   std::vector<kv::Op> ops;
   const std::string lineage = env::random_uuid(env::system_random());
   ops.push_back(kv::Op{kv::PutRequest{.key = std::string(sync::kLineageKey), .value = lineage}});

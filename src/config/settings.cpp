@@ -7,6 +7,7 @@
 #include <map>
 #include <sstream>
 
+#include "base/bytes.hpp"
 #include "env/files.hpp"
 
 namespace bennu::config {
@@ -31,6 +32,17 @@ Setter text(std::string Settings::* member) {
   };
 }
 
+Status set_branch(Settings& settings, const toml::node& node) {
+  BENNU_TRY(text(&Settings::branch)(settings, node));
+  const auto checked = check_branch(settings.branch);
+  return checked ? Status{} : Status(bad_value(node, checked.error().message));
+}
+
+Status set_identity(Settings& settings, const toml::node& node) {
+  BENNU_TRY(text(&Settings::identity)(settings, node));
+  return settings.identity.empty() ? Status(bad_value(node, "this must name a file")) : Status{};
+}
+
 template <class T>
 Setter number(T Settings::* member, std::int64_t low, std::int64_t high) {
   return [member, low, high](Settings& settings, const toml::node& node) -> Status {
@@ -46,8 +58,8 @@ Setter number(T Settings::* member, std::int64_t low, std::int64_t high) {
 const std::map<std::string, Setter, std::less<>>& setters() {
   static const std::map<std::string, Setter, std::less<>> all = {
       {"remote.url", text(&Settings::remote_url)},
-      {"remote.branch", text(&Settings::branch)},
-      {"secrets.identity", text(&Settings::identity)},
+      {"remote.branch", set_branch},
+      {"secrets.identity", set_identity},
       {"node.name", text(&Settings::node_name)},
       {"store.memory_budget_bytes", number(&Settings::memory_budget_bytes, 16LL << 20, 64LL << 30)},
       {"sync.delete_budget_keys", number(&Settings::delete_budget_keys, 0, 1LL << 40)},
@@ -78,6 +90,28 @@ std::string toml_string(std::string_view value) {
 }
 
 }  // namespace
+
+Status check_branch(std::string_view name) {
+  bool good = !name.empty() && name != "HEAD" && name != "@" && !name.starts_with('-') &&
+              !name.ends_with('.') && name.find("..") == std::string_view::npos &&
+              name.find("@{") == std::string_view::npos;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    good = good && byte > 0x20 && byte != 0x7f &&
+           std::string_view("~^:?*[\\").find(c) == std::string_view::npos;
+  }
+  for (std::string_view rest = name; good;) {
+    const std::size_t slash = rest.find('/');
+    const std::string_view part = rest.substr(0, slash);
+    good = !part.empty() && part.front() != '.' && !part.ends_with(".lock");
+    if (slash == std::string_view::npos) break;
+    rest.remove_prefix(slash + 1);
+  }
+  if (good) return {};
+  return make_error(
+      Code::kInvalidArgument,
+      fmt::format("\"{}\" is no name for a branch (git check-ref-format)", printable(name, 80)));
+}
 
 Result<Settings> parse_settings(std::string_view text_of_file, std::string_view origin) {
   Settings settings;

@@ -9,7 +9,8 @@
 //        value out of range (with line and column); kUnavailable: cannot be read or written;
 //        kPermissionDenied, kResourceExhausted.
 // Threads Plain values and pure calls on the file system.
-// Source TOML 1.0; own names, documented in docs/operations/settings.md.
+// Source TOML 1.0; git-check-ref-format(1) for branches; own names, documented in
+//        docs/operations/settings.md.
 
 #include <cstdint>
 #include <filesystem>
@@ -40,6 +41,9 @@ struct Settings {
   std::int64_t delete_budget_percent = 20;
   friend bool operator==(const Settings&, const Settings&) = default;
 };
+
+/// Whether git takes it as the name of a branch; the error says what is wrong with it.
+[[nodiscard]] Status check_branch(std::string_view name);
 
 [[nodiscard]] Result<Settings> load_settings(const std::filesystem::path& file);
 /// Parses the text of a settings file; `origin` names it in messages.

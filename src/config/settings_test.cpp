@@ -37,5 +37,20 @@ TEST(Settings, BadInputIsNamedWithItsPlace) {
               HasSubstr("from 16777216"));
 }
 
+TEST(Settings, ABranchIsOneThatGitTakes) {
+  for (const char* good : {"main", "live/west-2", "feature.x", "\u0101", "a@b", "x.locked"}) {
+    EXPECT_TRUE(check_branch(good)) << good;
+  }
+  for (const char* bad : {"",       "a b",      "-x",   "a..b", "a~", "a^",   "a:b",  "a?",
+                          "a*",     "a[",       "a\\b", "/a",   "a/", "a//b", ".a",   "a/.b",
+                          "a.lock", "a.lock/b", "a.",   "a@{b", "@",  "HEAD", "a\tb", "a\x7f"}) {
+    EXPECT_FALSE(check_branch(bad)) << bad;
+  }
+  EXPECT_THAT(parse_settings("[remote]\nbranch = \"a b\"\n", "f").error().message,
+              HasSubstr("f: remote.branch: line 2, column 10: \"a b\" is no name"));
+  EXPECT_THAT(parse_settings("[secrets]\nidentity = \"\"\n", "f").error().message,
+              HasSubstr("line 2, column 12: this must name a file"));
+}
+
 }  // namespace
 }  // namespace bennu::config

@@ -307,6 +307,21 @@ class BadInput(harness.Case):
             file.write("\n[remote2]\nx = 1\n")
         self.refused("kv", "ls", words=["bennu.toml", "line"])
 
+    def test_a_branch_that_git_does_not_take(self):
+        remote = self.seeded_remote({"a": "1"})
+        for branch in ("a b", "-x", "a..b"):
+            for command in (("init",), ("restore", remote)):
+                self.refused(*command, f"--branch={branch}", words=["--branch", f'"{branch}"'])
+                self.assertFalse(os.path.exists(self.path("data")))
+        self.bennu("init", "--branch", "live/west")
+        settings = self.path("data", "bennu.toml")
+        with open(settings) as file:
+            good = file.read()
+        for branch in ("a b", "", "-x"):
+            with open(settings, "w") as file:
+                file.write(good.replace('"live/west"', f'"{branch}"').replace("'live/west'", f'"{branch}"'))
+            self.refused("kv", "ls", words=["bennu.toml", "remote.branch", "line 5", f'"{branch}"'])
+
     def test_nobody_says_who_they_are(self):
         self.bennu("init", "--schema", "none")
         for name in ("BENNU_ACTOR", "GIT_AUTHOR_NAME"):
