@@ -60,15 +60,26 @@ Result<Chosen> choose_recipients(const sync::Link& link, const InitOptions& opti
   return chosen;
 }
 
-// An identity that was named here opens this store from now on, so its path is kept.
-Status remember_identity(const Context& context, WriteSession& session) {
-  if (context.options.identity.empty()) return {};
+// An identity that was named here opens this store from now on, so its path is kept. Whether that
+// is new.
+Result<bool> remember_identity(const Context& context, WriteSession& session) {
+  if (context.options.identity.empty()) return false;
   std::error_code error;
   config::Settings settings = session.directory().settings();
   const std::string path = fs::absolute(context.options.identity, error).string();
-  if (error || settings.identity == path) return {};
+  if (error || settings.identity == path) return false;
   settings.identity = path;
-  return session.directory().commit(std::move(settings));
+  BENNU_TRY(session.directory().commit(std::move(settings)));
+  return true;
+}
+
+constexpr std::string_view kNoKeyRing = "there is no key ring; make one with `bennu secret init`";
+
+Result<bool> has_key_ring(kv::Reader& reader) {
+  BENNU_ASSIGN(
+      const auto files,
+      reader.range({.range = kv::prefix_range(record_key(sync::kKeysFolder)), .count_only = true}));
+  return files.count > 0;
 }
 
 void print_made(const Context& context, const Chosen& chosen, Revision revision) {
@@ -123,14 +134,24 @@ Result<int> init(const Context& context, const InitOptions& options) {
 
 Result<int> unseal_command(const Context& context) {
   BENNU_ASSIGN(auto session, WriteSession::open(context));
-  BENNU_ASSIGN(const auto report, sync::unseal(session.link()));
-  BENNU_TRY(remember_identity(context, session));
-  context.out.result(
-      {{"revision", report.revision.value}, {"puts", report.puts}, {"deletes", report.deletes}},
-      report.revision.value == 0 ? "nothing is sealed in this store\n"
-                                 : fmt::format("{} {} values at revision {}\n",
-                                               context.out.styled(Style::kGreen, "unsealed"),
-                                               report.puts, report.revision.value));
+  BENNU_ASSIGN(const bool there, has_key_ring(session.store()));
+  if (!there) return make_error(Code::kFailedPrecondition, std::string(kNoKeyRing));
+  const sync::Link link = session.link();
+  BENNU_ASSIGN(const auto report, sync::unseal(link));
+  BENNU_ASSIGN(const bool remembered, remember_identity(context, session));
+  std::string text =
+      fmt::format("{} {} values at revision {}\n", context.out.styled(Style::kGreen, "unsealed"),
+                  report.puts, report.revision.value);
+  if (report.revision.value == 0) {
+    text =
+        fmt::format("no value is sealed in this store; {} opens its key ring{}\n",
+                    link.identity.string(), remembered ? ", from now on without --identity" : "");
+  }
+  context.out.result({{"revision", report.revision.value},
+                      {"puts", report.puts},
+                      {"deletes", report.deletes},
+                      {"identity", link.identity.string()}},
+                     text);
   return kExitDone;
 }
 
@@ -138,8 +159,7 @@ Result<int> recipients(const Context& context) {
   BENNU_ASSIGN(auto session, ReadSession::open(context));
   BENNU_ASSIGN(const auto found,
                session.reader().range({.range = {.key = record_key(sync::kRecipientsPath)}}));
-  if (found.kvs.empty())
-    return make_error(Code::kNotFound, "there is no key ring; make one with `bennu secret init`");
+  if (found.kvs.empty()) return make_error(Code::kNotFound, std::string(kNoKeyRing));
   BENNU_ASSIGN(const auto all, sync::parse_recipients(found.kvs[0].value));
   json items = json::array();
   std::vector<std::vector<std::string>> rows = {{"RECIPIENT", "NOTE"}};
@@ -155,13 +175,18 @@ Result<int> check(const Context& context) {
   BENNU_ASSIGN(auto session, WriteSession::open(context));
   const sync::Link link = session.link();
   BENNU_ASSIGN(const auto mapping, sync::mapping_of_state(session.store(), {}, link.identity));
+  BENNU_ASSIGN(const bool there, has_key_ring(session.store()));
   const bool open = !mapping.ring().empty();
   const bool needed = mapping.schema().has_secrets();
-  context.out.result(
-      {{"open", open}, {"epoch", mapping.ring().current()}, {"needed", needed}},
-      open ? fmt::format("{} opens the key ring (epoch {})\n", link.identity.string(),
-                         mapping.ring().current())
-           : fmt::format("the key ring is locked: {}\n", sync::why_locked(link.identity)));
+  std::string text = fmt::format("{} opens the key ring (epoch {})\n", link.identity.string(),
+                                 mapping.ring().current());
+  if (!open) text = fmt::format("the key ring is locked: {}\n", sync::why_locked(link.identity));
+  if (!there) text = fmt::format("{}{}\n", kNoKeyRing, needed ? "" : "; nothing here needs one");
+  context.out.result({{"key_ring", there},
+                      {"open", open},
+                      {"epoch", mapping.ring().current()},
+                      {"needed", needed}},
+                     text);
   return open || !needed ? kExitDone : kExitDifferent;
 }
 
@@ -174,12 +199,14 @@ void add_secret_commands(Registry& registry) {
       registry.add(*secret, "init", "Make the key ring, for at least two recipients",
                    "bennu secret init --offline /media/usb/bennu-identity.txt --data net",
                    [options](const Context& c) { return init(c, *options); });
-  init_cmd->add_option("--recipient", options->recipients,
-                       "An age recipient (age1…), at least two; default: two new identities");
+  auto* recipient =
+      init_cmd->add_option("--recipient", options->recipients,
+                           "An age recipient (age1…), at least two; default: two new identities");
   init_cmd
       ->add_option("--offline", options->offline,
                    "Where to write the identity that is to be kept offline")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->excludes(recipient);
   registry.add(*secret, "recipients", "Who can open the secrets",
                "bennu secret recipients --data net", recipients);
   registry.add(*secret, "unseal", "Open what was restored without the identity",

@@ -307,6 +307,27 @@ class BadInput(harness.Case):
             file.write("\n[remote2]\nx = 1\n")
         self.refused("kv", "ls", words=["bennu.toml", "line"])
 
+    def test_secrets_without_a_key_ring(self):
+        for schema, status in (("none", 0), ("network", 2)):
+            self.bennu("init", "--schema", schema, data=schema)
+            answer = self.bennu("secret", "check", data=schema, expect=status)
+            self.assertIn("there is no key ring; make one with `bennu secret init`", answer.out)
+            self.assertNotIn("locked", answer.out)
+            self.refused("secret", "unseal", data=schema, words=["no key ring", "bennu secret init"])
+        self.bennu("secret", "init", "--offline", self.path("offline.txt"), data="network")
+        keys = [item["recipient"] for item in self.ask("secret", "recipients", data="network")["items"]]
+        both = [word for key in keys for word in ("--recipient", key)]
+        self.refused("secret", "init", *both, "--offline", self.path("other.txt"), data="none",
+                     words=["--offline", "--recipient"])
+        self.bennu("secret", "init", *both, data="none")
+        # Nothing is sealed yet; what unseal does then is said.
+        opened = self.bennu("secret", "unseal", "--identity", self.path("offline.txt"), data="none").out
+        self.assertIn("no value is sealed", opened)
+        self.assertIn("offline.txt opens its key ring, from now on without --identity", opened)
+        self.assertIn("opens the key ring", self.bennu("secret", "check", data="none").out)
+        again = self.bennu("secret", "unseal", data="none").out
+        self.assertTrue(again.endswith("opens its key ring\n"), again)
+
     def test_a_branch_that_git_does_not_take(self):
         remote = self.seeded_remote({"a": "1"})
         for branch in ("a b", "-x", "a..b"):
