@@ -171,6 +171,7 @@ CLI::App* Registry::group(const std::string& name, const std::string& help) {
 int run(int argc, char** argv) {
   fill_standard_files();
   (void)::signal(SIGPIPE, SIG_IGN);  // a write says it
+  (void)::signal(SIGXFSZ, SIG_IGN);  // as a full disk
   CLI::App app{"Live key-value state with Git as its long memory", "bennu"};
   app.set_version_flag("--version", std::string("bennu ") + BENNU_VERSION);
   app.require_subcommand(1);

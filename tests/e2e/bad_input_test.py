@@ -181,6 +181,17 @@ class BadInput(harness.Case):
         self.assert_no_store()
         self.assertEqual(self.ask("restore", remote)["verified"], "exact")
 
+    def test_a_limit_of_the_size_of_files(self):
+        self.bennu("init", "--schema", "none")
+        size = 20_000
+        done = subprocess.run([harness.BENNU, "kv", "put", "/a", "x" * 50_000, "--data", self.path("data")],
+                              capture_output=True, cwd=self.dir, env=self.env, text=True,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
+        self.assertEqual(done.returncode, 1, done)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertIn("free some", done.stderr)
+        self.bennu("kv", "put", "/a", "x" * 50_000)
+
     def test_a_corrupt_store_file(self):
         remote = self.seeded_remote({f"k{i}": os.urandom(2000) for i in range(500)})
         self.ask("restore", remote)
