@@ -213,7 +213,8 @@ void add_history_commands(Registry& registry) {
                                [log_options](const Context& c) { return log(c, *log_options); });
   log_cmd->add_option("KEY", log_options->key,
                       "Only commits that touch this key, entity or prefix");
-  log_cmd->add_option("--limit", log_options->limit, "At most this many");
+  log_cmd->add_option("--limit", log_options->limit, "At most this many; 0: all")
+      ->check(CLI::NonNegativeNumber);
   log_cmd->add_flag("--changes", log_options->changes, "Show each change of a key");
 
   auto diff_options = std::make_shared<DiffOptions>();

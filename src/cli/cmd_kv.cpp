@@ -105,11 +105,6 @@ Result<kv::RangeResponse> listed(kv::Reader& reader, const ListOptions& options)
 }
 
 Result<int> list(const Context& context, const ListOptions& options) {
-  if (options.limit < 0) {
-    return make_error(
-        Code::kInvalidArgument,
-        fmt::format("--limit {}: a number of keys is 0 (all of them) or more", options.limit));
-  }
   BENNU_ASSIGN(auto session, ReadSession::open(context));
   const auto found = listed(session.reader(), options);
   if (!found) return explained(session.reader(), options.revision, found.error());
@@ -270,15 +265,18 @@ void add_kv_commands(Registry& registry) {
                                "bennu kv get /net/users/1/status --data net",
                                [get_options](const Context& c) { return get(c, *get_options); });
   get_cmd->add_option("KEY", get_options->key, "The key")->required();
-  get_cmd->add_option("--rev", get_options->revision, "At this revision instead of the newest");
+  get_cmd->add_option("--rev", get_options->revision, "At this revision instead of the newest")
+      ->check(CLI::NonNegativeNumber);
 
   auto list_options = std::make_shared<ListOptions>();
   auto* list_cmd =
       registry.add(*kv, "ls", "List keys by prefix", "bennu kv ls /net/users/ --values --data net",
                    [list_options](const Context& c) { return list(c, *list_options); });
   list_cmd->add_option("PREFIX", list_options->prefix, "Only keys that begin with this");
-  list_cmd->add_option("--rev", list_options->revision, "At this revision instead of the newest");
-  list_cmd->add_option("--limit", list_options->limit, "At most this many");
+  list_cmd->add_option("--rev", list_options->revision, "At this revision instead of the newest")
+      ->check(CLI::NonNegativeNumber);
+  list_cmd->add_option("--limit", list_options->limit, "At most this many; 0: all")
+      ->check(CLI::NonNegativeNumber);
   list_cmd->add_flag("--values", list_options->values, "Show the values too");
   list_cmd->add_flag("--count", list_options->count, "Only count");
   list_cmd->add_flag("--all", list_options->all,
@@ -307,13 +305,16 @@ void add_kv_commands(Registry& registry) {
   auto* compact_cmd = registry.add(*kv, "compact", "Give up history below a revision",
                                    "bennu kv compact 1000 --data net",
                                    [revision](const Context& c) { return compact(c, *revision); });
-  compact_cmd->add_option("REVISION", *revision, "The oldest revision to keep")->required();
+  compact_cmd->add_option("REVISION", *revision, "The oldest revision to keep")
+      ->required()
+      ->check(CLI::NonNegativeNumber);
 
   auto hash_revision = std::make_shared<std::int64_t>(0);
   auto* hash_cmd =
       registry.add(*kv, "hash", "A hash of the whole state", "bennu kv hash --data net",
                    [hash_revision](const Context& c) { return hash(c, *hash_revision); });
-  hash_cmd->add_option("--rev", *hash_revision, "At this revision instead of the newest");
+  hash_cmd->add_option("--rev", *hash_revision, "At this revision instead of the newest")
+      ->check(CLI::NonNegativeNumber);
 }
 
 }  // namespace bennu::cli

@@ -120,7 +120,8 @@ void add_kv_watch_commands(Registry& registry, CLI::App& kv) {
                    "bennu kv watch /net/users/ --data net",
                    [watch_options](const Context& c) { return watch(c, *watch_options); });
   watch_cmd->add_option("PREFIX", watch_options->prefix, "Only keys that begin with this");
-  watch_cmd->add_option("--from", watch_options->from, "Begin with this revision");
+  watch_cmd->add_option("--from", watch_options->from, "Begin with this revision")
+      ->check(CLI::NonNegativeNumber);
   watch_cmd->add_flag("--all", watch_options->all,
                       "Also this store's own keys, which lie under /_bennu/local/");
 

@@ -307,6 +307,10 @@ class BadInput(harness.Case):
                                  "the newest is ")
             self.assert_one_line(self.bennu("kv", *command, "2", expect=1), "revision 2 is compacted",
                                  "bennu log")
+        for command in (["get", "/a", "--rev", "-4"], ["ls", "--rev", "-4"], ["ls", "--limit", "-4"], ["hash", "--rev", "-4"],
+                        ["compact", "-4"], ["watch", "--from", "-4"]):
+            self.assert_one_line(self.bennu("kv", *command, expect=1), "-4", "bennu --help")
+        self.assert_one_line(self.bennu("log", "--limit", "-4", expect=1), "-4", "bennu --help")
         for command in (["get", ""], ["put", "", "x"], ["del", ""]):
             self.assert_one_line(self.bennu("kv", *command, expect=1), "the key is empty")
         self.assert_one_line(self.bennu("kv", "put", "/a", expect=1), "name the value", "--file")
