@@ -134,9 +134,10 @@ Result<std::unique_ptr<Desk>> open_desk(const Context& context) {
   if (mapping.schema().find("device") == nullptr) {
     return make_error(
         Code::kFailedPrecondition,
-        fmt::format("this store has no schema for users, devices and nodes: make one with "
-                    "`bennu init --schema network`, or put one at {}",
-                    sync::kSchemaKey));
+        fmt::format("this store has no schema for users, devices and nodes: `bennu init` makes a "
+                    "new store that has; for this one, commit what `bennu kv get {}` prints there "
+                    "as {} to its branch, then `bennu import`",
+                    sync::kSchemaKey, sync::kSchemaPath));
   }
   return std::make_unique<Desk>(std::move(session), std::move(audit));
 }

@@ -322,6 +322,24 @@ class BadInput(harness.Case):
             file.write("\n[remote2]\nx = 1\n")
         self.refused("kv", "ls", words=["bennu.toml", "line"])
 
+    def test_the_inventory_of_a_store_without_a_schema(self):
+        remote = self.remote()
+        self.bennu("init", "--schema", "none", "--remote", remote)
+        self.bennu("kv", "put", "/motd", "hello")
+        self.bennu("export")
+        schema = ".bennu/schema.json"
+        self.refused("user", "add", "anna", words=["has no schema", f"`bennu kv get /_bennu/tree/file/{schema}`",
+                                                   f"as {schema} to its branch", "`bennu import`"])
+        # What it advises, literally.
+        self.bennu("init", data="new")
+        text = self.bennu("kv", "get", f"/_bennu/tree/file/{schema}", data="new").out
+        self.push_files({schema: text}, remote)
+        self.bennu("import")
+        self.bennu("user", "add", "anna")
+        self.bennu("export")
+        self.assertTrue(self.ask("verify")["in_sync"])
+        self.assertIn("users/1.json", self.git("ls-tree", "-r", "--name-only", "main", cwd=remote))
+
     def test_secrets_without_a_key_ring(self):
         for schema, status in (("none", 0), ("network", 2)):
             self.bennu("init", "--schema", schema, data=schema)
