@@ -192,6 +192,17 @@ class BadInput(harness.Case):
         self.assertIn("free some", done.stderr)
         self.bennu("kv", "put", "/a", "x" * 50_000)
 
+    def test_a_manifest_that_was_cut(self):
+        self.bennu("init", "--schema", "none")
+        folder = self.path("data", "kv")
+        manifest = next(os.path.join(folder, name) for name in os.listdir(folder) if name.startswith("MANIFEST"))
+        size = os.path.getsize(manifest)
+        for part in (size // 2, size // 4, 10, 0):
+            os.truncate(manifest, part)
+            answer = self.bennu("kv", "ls", "-o", "json", expect=1)
+            self.assertEqual(answer.json["error"]["code"], "DATA_LOSS", answer.out)
+            self.assertIn("restore the store from Git or a backup", answer.out)
+
     def test_a_corrupt_store_file(self):
         remote = self.seeded_remote({f"k{i}": os.urandom(2000) for i in range(500)})
         self.ask("restore", remote)

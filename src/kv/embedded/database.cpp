@@ -208,7 +208,9 @@ Error to_error(const rocksdb::Status& status, std::string_view context) {
         fmt::format("{}: another process has it open: stop it, or talk to it instead", context),
         reason::kLocked);
   }
-  if (status.IsCorruption() || (status.IsIOError() && says("No such file"))) {
+  // A manifest that was cut knows of no families after the cut.
+  if (status.IsCorruption() || says("Column family not found") ||
+      (status.IsIOError() && says("No such file"))) {
     return make_error(Code::kDataLoss, text + ": restore the store from Git or a backup",
                       reason::kCorrupt);
   }
