@@ -68,6 +68,14 @@ Result<EntityId> device_by_uuid(kv::Reader& reader, const Layout& layout, const 
   }
   BENNU_ASSIGN(const auto devices, list(reader, layout, Kind::kDevice));
   const auto found = std::ranges::find(devices, uuid, [](const Entity& d) { return d.id.second; });
+  const bool some_sealed = std::ranges::any_of(
+      devices, [](const Entity& device) { return is_sealed_name(device.id.second); });
+  if (found == devices.end() && some_sealed) {
+    return make_error(Code::kNotFound,
+                      "no device with this uuid, but there are some whose uuid is sealed here: "
+                      "open or restore this with an identity that may read it (`--identity FILE`)",
+                      reason::kNoEntity);
+  }
   if (found == devices.end()) {
     return make_error(Code::kNotFound, "no device with this uuid: see `bennu device list`",
                       reason::kNoEntity);

@@ -83,6 +83,9 @@ TEST_F(Read, ADeviceIsNamedByUuidOrUserAndName) {
               FailsWith(reason::kBadValue, "its user and its name"));
   EXPECT_THAT(parse(Kind::kDevice, {"00000000-0000-4000-8000-000000000000"}),
               FailsWith(reason::kNoEntity, "no device with this uuid"));
+  put("/net/users/1/devices/~sealed~1~AAAA/name", "tv");
+  EXPECT_THAT(parse(Kind::kDevice, {"00000000-0000-4000-8000-000000000000"}),
+              FailsWith(reason::kNoEntity, "--identity"));
   add_device(anna, "phone");
   EXPECT_THAT(parse(Kind::kDevice, {"anna", "phone"}),
               FailsWith(reason::kRule, "has 2 devices \"phone\""));

@@ -251,6 +251,10 @@ class Inventory(harness.Case):
         refused = self.bennu("client-config", "--user", "anna", "phone", expect=1, data="sealed",
                              env=away)
         self.assert_one_line(refused, "is sealed here", "--identity")
+        self.git("clone", "-q", self.net, self.path("clone"))
+        refused = self.bennu("--repo", self.path("clone"), "client-config", UUID, expect=1, data=None, env=away)
+        self.assert_one_line(refused, "no device with this uuid", "sealed here", "--identity")
+        self.assertNotIn(UUID[:8], refused.err)
 
 
 class Manual(harness.Case):
