@@ -6,6 +6,8 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <set>
+#include <span>
 
 #include "base/bytes.hpp"
 #include "cli/app.hpp"
@@ -125,6 +127,24 @@ bool writes(const std::vector<kv::Op>& branch) {
   });
 }
 
+// The key that a branch writes twice, as etcd refuses it.
+const std::string* written_twice(std::span<const kv::Op> branch) {
+  std::vector<const kv::KeyRange*> deleted;
+  for (const kv::Op& op : branch) {
+    if (const auto* del = std::get_if<kv::DeleteRangeRequest>(&op.request))
+      deleted.push_back(&del->range);
+  }
+  std::set<std::string_view> seen;
+  for (const kv::Op& op : branch) {
+    const auto* put = std::get_if<kv::PutRequest>(&op.request);
+    if (put == nullptr) continue;
+    const bool gone = std::ranges::any_of(
+        deleted, [&](const kv::KeyRange* range) { return contains(*range, put->key); });
+    if (gone || !seen.insert(put->key).second) return &put->key;
+  }
+  return nullptr;
+}
+
 // A branch that changes something says who did it, and has derived keys made anew where it must.
 Status sign(WriteSession& session, std::vector<kv::Op>& branch) {
   if (!writes(branch)) return {};
@@ -161,6 +181,12 @@ Result<int> txn(const Context& context, const std::string& file) {
   BENNU_ASSIGN(auto session, WriteSession::open(context));
   Secrecy secrecy(session.store(), session.link().identity);
   BENNU_TRY(secrecy.may_write(request));
+  for (const auto* branch : {&request.success, &request.failure}) {
+    const std::string* key = written_twice(*branch);
+    if (key == nullptr) continue;
+    BENNU_ASSIGN(const auto name, secrecy.shown(*key));
+    return bad(fmt::format("writes {} twice in one list", name));
+  }
   const std::array<std::size_t, 2> asked = {request.failure.size(), request.success.size()};
   BENNU_TRY(sign(session, request.success));
   BENNU_TRY(sign(session, request.failure));

@@ -187,6 +187,10 @@ class Answers(harness.Case):
             answer = self.bennu("kv", "txn", stdin=text, expect=1)
             self.assert_one_line(answer, words, "bennu kv txn --help")
             self.assertNotIn("exception", answer.err)
+        put, remove = '{"op": "put", "key": "/a", "value": "1"}', '{"op": "del", "key": "/a"}'
+        for other in (put, remove):
+            answer = self.bennu("kv", "txn", stdin=f'{{"success": [{put}, {other}]}}'.encode(), expect=1)
+            self.assert_one_line(answer, "writes /a twice")
 
     def test_damage_of_ones_own_repository_is_not_the_remotes(self):
         remote = self.remote()
