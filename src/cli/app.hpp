@@ -3,8 +3,9 @@
 // Why    Each command file adds its verbs here and gets a ready Context; parsing, printing and
 //        status stay in one place.
 // Use    `return cli::run(argc, argv);` from main.
-// Errors Exit status 0: done or no difference; 2: there are differences, or a remote does not have
-//        what was committed; 1: an error, said in one line on stderr.
+// Errors Exit status 0: done or no difference; 2: there are differences, both sides changed, a
+//        remote does not have what was committed, a compare failed, secrets are locked, or a
+//        restore is not proved; 1: an error, said in one line on stderr.
 // Threads One thread; SIGINT and SIGTERM request `Context::stop`, a second one ends the process.
 // Source own design: ARCHITECTURE.md.
 
