@@ -186,7 +186,13 @@ void add_transfer_commands(Registry& registry) {
       "URL", import_flags->url,
       "Another repository, optionally @COMMIT; without it: this store's own branch");
   import_cmd->add_option("--path", import_flags->path, "Only this folder of URL");
-  import_cmd->add_option("--prefix", import_flags->prefix, "Keys begin with this");
+  import_cmd
+      ->add_option("--prefix", import_flags->prefix, "Keys begin with this, which ends with `/`")
+      ->check([](const std::string& prefix) {
+        if (prefix.ends_with('/')) return std::string();
+        return fmt::format("\"{}\" does not end with `/`, so names would run into it",
+                           printable(prefix, 80));
+      });
   import_cmd->add_flag("--no-push", import_flags->no_push,
                        "Do not push a commit that normalises documents");
 

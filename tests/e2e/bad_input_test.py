@@ -407,6 +407,7 @@ class BadInput(harness.Case):
         self.refused("import", other, "--path", "nope", words=["nope"])
         self.bennu("kv", "put", "/zone", "mine")
         self.refused("import", other, "--path", "dns", words=["/zone"])
+        self.refused("import", other, "--path", "dns", "--prefix", "/dns", words=["--prefix", '"/dns"', "end with `/`"])
         self.assertEqual(self.ask("import", other, "--path", "dns", "--prefix", "/dns/")["keys"], 2)
         self.assertEqual(self.bennu("kv", "get", "/dns/zone").out, "z")
 
