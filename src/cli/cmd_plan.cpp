@@ -194,7 +194,10 @@ void add_plan_commands(Registry& registry) {
       ->add_option("--from", plan_flags->from,
                    "git (plan an import) or kv (plan an export); default: the side that changed")
       ->check(CLI::IsMember({"git", "kv"}));
-  plan_cmd->add_option("--out", plan_flags->out, "Save the plan for `bennu apply`");
+  plan_cmd
+      ->add_option("--out", plan_flags->out,
+                   "Save the plan for `bennu apply` here, in place of a file that is there")
+      ->type_name("FILE");
   plan_cmd->add_flag("--offline", plan_flags->offline, "Do not ask the remote first");
 
   auto file = std::make_shared<std::string>();
