@@ -23,7 +23,7 @@ class BadInput(harness.Case):
 
     def test_not_a_repository(self):
         os.mkdir(self.path("plain"))
-        self.refused("restore", self.path("plain"), words=["plain"])
+        self.refused("restore", self.path("plain"), words=["plain", "nothing there is a repository"])
         self.assert_no_store()
         self.refused("restore", self.path("nowhere"), words=["nowhere"])
         self.assert_no_store()
