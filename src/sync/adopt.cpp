@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -15,6 +16,13 @@
 
 namespace bennu::sync {
 namespace {
+
+bool is_own(std::string_view key) { return key.starts_with("/_bennu/"); }
+
+// What goes of Bennu's own needs the same consent, and is no key that anybody put.
+std::string own_text(std::int64_t count) {
+  return count == 0 ? std::string() : fmt::format(" (and {} of Bennu's own)", count);
+}
 
 kv::Op forget_intents() {
   return kv::Op{kv::DeleteRangeRequest{.range = kv::prefix_range(kIntentPrefix)}};
@@ -60,6 +68,9 @@ Status take_git(const Link& link, const Sides& sides, const AdoptOptions& option
   Plan plan{
       .direction = Direction::kToKv, .git_head = sides.git_head, .revision = sides.state.revision};
   std::vector<std::string> gone;
+  std::int64_t keys = 0;
+  std::int64_t deletes = 0;
+  std::int64_t own_deletes = 0;
   const std::string unique_prefix = std::string(kLocalPrefix) + "unique/";
   BENNU_TRY(link.store.scan(kv::all_keys(), plan.revision, [&](kv::KeyValue& kv) -> Status {
     BENNU_TRY(go_on(link));
@@ -71,9 +82,9 @@ Status take_git(const Link& link, const Sides& sides, const AdoptOptions& option
       if (kv.key != kDerivedCompleteKey) gone.push_back(kv.key);
     } else if (kv.lease.value == 0 && Mapping::is_in_tree(mapping.classify(kv.key).key_class)) {
       gone.push_back(kv.key);
-      ++plan.deletes;
+      ++(is_own(kv.key) ? own_deletes : deletes);
     }
-    ++plan.total_keys;
+    if (!is_own(kv.key)) ++keys;
     return {};
   }));
   if (mapping.ring().empty() && !options.deletes_confirmed) {
@@ -85,13 +96,12 @@ Status take_git(const Link& link, const Sides& sides, const AdoptOptions& option
       BENNU_TRY(sealed.check(key, before, value));
     }
   }
-  if (plan.deletes > 0 && !options.deletes_confirmed) {
-    return make_error(
-        Code::kFailedPrecondition,
-        fmt::format(
-            "taking Git's side deletes {} of {} keys of this store; add --yes if that is right",
-            plan.deletes, plan.total_keys),
-        reason::kDeleteBudget);
+  if (deletes + own_deletes > 0 && !options.deletes_confirmed) {
+    return make_error(Code::kFailedPrecondition,
+                      fmt::format("taking Git's side deletes {} of {} keys of this store{}; add "
+                                  "--yes if that is right",
+                                  deletes, keys, own_text(own_deletes)),
+                      reason::kDeleteBudget);
   }
   // Before the transaction: a run that is cut off after it goes on with the branch alone.
   BENNU_TRY(keep_branch(link, sides.local_head, sides.git_head));
@@ -104,8 +114,9 @@ Status take_git(const Link& link, const Sides& sides, const AdoptOptions& option
   BENNU_ASSIGN(report.revision, staged.commit({base_unmoved(sides.state)},
                                               {base_put(base), derived_put(),
                                                lineage_put(report.lineage), forget_intents()}));
-  report.puts = wanted.size();
-  report.deletes = plan.deletes;
+  report.puts = static_cast<std::uint64_t>(
+      std::ranges::count_if(wanted, [](const auto& entry) { return !is_own(entry.first); }));
+  report.deletes = static_cast<std::uint64_t>(deletes);
   return move_branch(link, sides.local_head, sides.git_head);
 }
 
@@ -114,6 +125,7 @@ struct Losses {
   std::int64_t deleted = 0;   // keys that this store does not have
   std::int64_t replaced = 0;  // keys that have another value here
   std::int64_t total = 0;
+  std::int64_t own = 0;  // of Bennu's own, not among those: deleted
 };
 
 Result<Losses> losses_of_git(const Link& link, const Sides& sides) {
@@ -123,6 +135,10 @@ Result<Losses> losses_of_git(const Link& link, const Sides& sides) {
                        [&](std::string_view key, std::string_view value) -> Status {
                          BENNU_ASSIGN(const auto found,
                                       link.store.range({.range = {.key = std::string(key)}}));
+                         if (is_own(key)) {
+                           if (found.kvs.empty()) ++losses.own;
+                           return {};
+                         }
                          ++losses.total;
                          if (found.kvs.empty()) {
                            ++losses.deleted;
@@ -148,12 +164,12 @@ Result<std::uint64_t> may_replace_git(const Link& link, const Sides& sides,
   }
   BENNU_TRY(losses);
   const bool over = link.budget.is_over(losses->deleted + losses->replaced, losses->total);
-  if ((losses->deleted > 0 || over) && !options.deletes_confirmed) {
+  if ((losses->deleted + losses->own > 0 || over) && !options.deletes_confirmed) {
     return make_error(
         Code::kFailedPrecondition,
-        fmt::format("taking this store's side deletes {} and replaces {} of {} keys in Git; add "
+        fmt::format("taking this store's side deletes {} and replaces {} of {} keys in Git{}; add "
                     "--yes if that is right",
-                    losses->deleted, losses->replaced, losses->total),
+                    losses->deleted, losses->replaced, losses->total, own_text(losses->own)),
         reason::kDeleteBudget);
   }
   return static_cast<std::uint64_t>(losses->deleted);

@@ -122,6 +122,29 @@ class Cycle(harness.Case):
         self.assertEqual(self.git("show", "main:a", cwd=new), "3")
         self.assertEqual(self.git("rev-list", "--count", "main", cwd=new), "3")
 
+    def test_a_store_goes_on_with_a_new_remote_and_branch_and_is_told_the_way_back(self):
+        self.git("bundle", "create", "-q", self.path("net.bundle"), "main", cwd=self.seeded_remote({"a": "1"}))
+        self.bennu("restore", self.path("net.bundle"))
+        self.bennu("init", "--schema", "none", data="first")
+        self.bennu("kv", "put", "/a", "1", data="first")
+        self.bennu("export", data="first")
+        for data in ("data", "first"):
+            fresh = self.remote(f"{data}.git")
+            base = self.ask("log", data=data)["items"][0]["commit"]
+            self.set_settings(data, branch="fresh")
+            self.bennu("export", data=data)
+            self.bennu("kv", "put", "/b", "2", data=data)
+            self.bennu("export", data=data)
+            self.set_settings(data, branch="fresher", url=fresh)
+            self.bennu("kv", "put", "/c", "3", data=data)
+            self.ask("export", data=data)
+            self.assertEqual(self.git("ls-tree", "--name-only", "fresher", cwd=fresh), "a\nb\nc")
+            self.assertEqual(self.git("rev-parse", "fresher~2", cwd=fresh), base)
+            self.set_settings(data, branch="main")
+            for command in ("drift", "verify", "plan", "export", "import"):
+                refused = self.bennu(command, data=data, expect=1)
+                self.assert_one_line(refused, "is on branch fresher, and not on branch main", "remote.branch")
+
     def test_every_kind_of_tree_entry_comes_back(self):
         remote = self.remote()
         clone = self.path("clone")

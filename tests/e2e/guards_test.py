@@ -201,31 +201,31 @@ class Guards(harness.Case):
         remote = self.seeded_remote({"a": "1"})
         self.ask("restore", remote)
         self.git("branch", "other", "main", cwd=remote)
-        self.set_branch("other")
+        self.set_settings(branch="other")
         self.bennu("kv", "put", "/b", "2")
         base = self.ask("export")["commit"]
-        self.set_branch("main")
+        self.set_settings(branch="main")
         refused = self.bennu("export", expect=1)
         self.assert_one_line(refused, f"base {base[:10]} is on branch other, and not on branch main. ", "remote.branch")
         self.git("update-ref", "-d", "refs/heads/main", cwd=remote)
         self.git("update-ref", "-d", "refs/remotes/origin/main", cwd=self.path("data", "repo.git"))
         self.assert_one_line(self.bennu("export", expect=1), "branch main, which the remote does not have")
-        self.set_branch("other")
+        self.set_settings(branch="other")
         self.assertFalse(self.ask("export")["changed"])
 
     def test_a_branch_that_is_nowhere_yet_begins_with_the_history(self):
         remote = self.seeded_remote({"a": "1"})
         self.ask("restore", remote)
         head = self.head(remote)
-        self.set_branch("new")
+        self.set_settings(branch="new")
         self.assertTrue(self.ask("export")["pushed"])
         self.assertEqual(self.git("rev-parse", "new", cwd=remote), head)
         self.assertTrue(self.ask("verify")["in_sync"])
-        self.set_branch("newer")
+        self.set_settings(branch="newer")
         self.bennu("kv", "put", "/b", "2")
         self.ask("export")
         self.assertEqual(self.git("rev-parse", "newer~1", cwd=remote), head)
-        self.set_branch("offline")
+        self.set_settings(branch="offline")
         self.bennu("kv", "put", "/c", "3")
         self.ask("export", "--offline", "--no-push")
         self.ask("export")
@@ -256,6 +256,19 @@ class Guards(harness.Case):
             self.assertIn("--yes", refused.err)
         self.assertEqual(self.head(remote), head)
         self.assertEqual(self.bennu("kv", "get", "/mine").out, "1")
+
+    def test_adopt_counts_the_keys_of_the_user_alone(self):
+        remote = self.seeded_remote({"a": "1", "run": "1"})
+        self.bennu("init", "--remote", remote)
+        for name in ("a", "b", "c"):
+            self.bennu("kv", "put", f"/{name}", "2")
+        told = self.bennu("adopt", "--take", "git", expect=1).err
+        self.assertIn("taking Git's side deletes 2 of 3 keys of this store (and 1 of Bennu's own); add --yes", told)
+        told = self.bennu("adopt", "--take", "kv", expect=1).err
+        self.assertIn("taking this store's side deletes 1 and replaces 1 of 2 keys in Git; add --yes", told)
+        self.ask("adopt", "--take", "kv", "--yes")
+        taken = self.ask("adopt", "--take", "git", "--yes")
+        self.assertEqual((taken["puts"], taken["deletes"]), (0, 0))
 
     def test_a_deletion_of_fields_in_a_whole_export_is_counted_too(self):
         remote = self.remote()

@@ -151,13 +151,14 @@ class Case(unittest.TestCase):
         shutil.rmtree(clone)
         return head
 
-    def set_branch(self, branch):
-        """Names another branch in the settings of `data`."""
-        with open(self.path("data", "bennu.toml"), encoding="utf-8") as file:
-            settings = file.read()
-        with open(self.path("data", "bennu.toml"), "w", encoding="utf-8") as file:
-            file.write("".join(f'branch = "{branch}"\n' if line.startswith("branch =") else line
-                               for line in settings.splitlines(keepends=True)))
+    def set_settings(self, data="data", **values):
+        """Gives settings of a data directory another text (name -> value)."""
+        with open(self.path(data, "bennu.toml"), encoding="utf-8") as file:
+            lines = file.read().splitlines(keepends=True)
+        with open(self.path(data, "bennu.toml"), "w", encoding="utf-8") as file:
+            for line in lines:
+                name = line.split(" =")[0]
+                file.write(f'{name} = "{values[name]}"\n' if name in values else line)
 
     def tree(self, repository, revision="main"):
         return self.git("rev-parse", f"{revision}^{{tree}}", cwd=repository)

@@ -47,7 +47,7 @@ class Memory(harness.Case):
 
     def test_the_branch_of_the_settings_is_the_history(self):
         self.push_files({"d": "1"}, self.origin, branch="dev")
-        self.set_branch("dev")
+        self.set_settings(branch="dev")
         self.bennu("adopt", "--take", "git", "--yes")
         self.bennu("kv", "put", "/d", "2")
         commit = self.ask("export")["commit"]
@@ -55,7 +55,7 @@ class Memory(harness.Case):
         self.assertEqual([change["after"] for change in self.ask("diff", "HEAD~1", "HEAD", expect=2)["changes"]], ["2"])
         on_main = self.ask("log", "--repo", self.path("data", "repo.git"), data=None)["items"]
         self.assertNotIn(commit, [item["commit"] for item in on_main])
-        self.set_branch("nowhere")
+        self.set_settings(branch="nowhere")
         self.assert_one_line(self.bennu("log", expect=1), "branch nowhere has no commit here yet")
 
     def test_drift_tells_three_groups_apart(self):
