@@ -195,7 +195,7 @@ TEST_F(FileWalk, ReadsGivenBlobsInTheirOrder) {
   const std::vector<ObjectId> missing = {hash_object(ObjectKind::kBlob, "missing")};
   const Status status = read_blobs(repository_, missing, {}, [](auto...) -> Status { return {}; });
   ASSERT_FALSE(status);
-  EXPECT_EQ(status.error().reason, reason::kNotFound);
+  EXPECT_EQ(status.error().reason, reason::kCorrupt);
 }
 
 }  // namespace

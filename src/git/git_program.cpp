@@ -156,8 +156,9 @@ Result<env::ProcessResult> run_git(const std::filesystem::path& directory,
   if (!result && result.error().code == Code::kNotFound) {
     return make_error(Code::kNotFound, "the `git` program is missing: install git", reason::kNoGit);
   }
-  // Ctrl-C reaches git too, which then ends before we ask it to.
-  if (result && (result->status == 128 + SIGINT || result->status == 128 + SIGTERM)) {
+  // Ctrl-C reaches git and its children too, which then end before we ask them to, each in its way.
+  const bool ended = result && (result->status == 128 + SIGINT || result->status == 128 + SIGTERM);
+  if (ended || (result && result->status != 0 && options.stop.stop_requested())) {
     return Error{.code = Code::kCancelled,
                  .reason = {},
                  .effect = Effect::kUnknown,

@@ -32,6 +32,14 @@ Error libgit2_error(int code, std::string_view context) {
                                   "make one with `--object-format=sha1`",
                                   context));
   }
+  const int klass = last != nullptr ? last->klass : GIT_ERROR_NONE;
+  const auto damage = [&] {
+    return make_error(Code::kDataLoss, fmt::format("{}: {}; {}", context, detail, kMendDamage),
+                      reason::kCorrupt);
+  };
+  // Whoever reads an object has its id from a ref or another object: libgit2 passes over a pack
+  // that it cannot read.
+  if (code == GIT_ENOTFOUND && klass == GIT_ERROR_ODB) return damage();
   switch (code) {
     case GIT_ENOTFOUND:
       return make(Code::kNotFound, reason::kNotFound);
@@ -54,14 +62,10 @@ Error libgit2_error(int code, std::string_view context) {
       detail.find("Read-only") != std::string::npos) {
     return make(Code::kPermissionDenied, {});
   }
-  const int klass = last != nullptr ? last->klass : GIT_ERROR_NONE;
   const bool damaged = klass == GIT_ERROR_ODB || klass == GIT_ERROR_ZLIB ||
                        klass == GIT_ERROR_OBJECT || klass == GIT_ERROR_INDEXER ||
                        code == GIT_EMISMATCH;
-  if (damaged) {
-    return make_error(Code::kDataLoss, fmt::format("{}: {}; {}", context, detail, kMendDamage),
-                      reason::kCorrupt);
-  }
+  if (damaged) return damage();
   return make(klass == GIT_ERROR_OS ? Code::kUnavailable : Code::kInternal, {});
 }
 

@@ -259,7 +259,11 @@ Result<ObjectId> Repository::resolve_commit(std::string_view revision) const {
                                   printable(revision), impl_->path.string()),
                       reason::kAmbiguous);
   }
-  if (code < 0) return unknown("");
+  if (code < 0) {
+    const auto branch = find_ref("refs/heads/" + text.substr(0, text.find_first_of("~^")));
+    if (branch && *branch) BENNU_TRY(read_commit(**branch));  // the branch is there: damage
+    return unknown("");
+  }
   const ObjectHandle object(raw);
   git_object* peeled = nullptr;
   if (git_object_peel(&peeled, object.get(), GIT_OBJECT_COMMIT) < 0)

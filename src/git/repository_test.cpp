@@ -101,7 +101,7 @@ TEST_F(MadeByGit, ReadsObjectsTreesAndPaths) {
   EXPECT_TRUE(repository.contains((*found)->id));
   EXPECT_FALSE(repository.contains(hash_object(ObjectKind::kBlob, "never")));
   EXPECT_EQ(repository.read(hash_object(ObjectKind::kBlob, "never")).error().reason,
-            reason::kNotFound);
+            reason::kCorrupt);
 }
 
 TEST_F(MadeByGit, WalksAndDiffsAsGitDoes) {

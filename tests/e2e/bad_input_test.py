@@ -232,6 +232,28 @@ class BadInput(harness.Case):
             self.assert_no_store()
             self.assertEqual(self.ask("restore", many)["verified"], "exact")
 
+    def test_an_interrupt_that_git_got_first_is_said_so(self):
+        remote = self.seeded_remote({"a": "1"})
+        # On a terminal Ctrl-C goes to git as well: it ends with a complaint, and not by the signal.
+        waits = "while grep -q 'ShdPnd:.*[2367abef]$' /proc/$PPID/status; do :; done"
+        path = self.replace_git("clone", "echo 'fatal: fetch-pack: invalid index-pack output' >&2\n"
+                                f"  kill -INT $PPID; {waits}\n  exit 128\n")
+        refused = self.bennu("restore", remote, expect=1, env=path)
+        self.assert_one_line(refused, "interrupted")
+        self.assert_no_store()
+
+    def test_a_pack_that_cannot_be_read_is_damage(self):
+        remote = self.seeded_remote({"a": "1"})
+        self.ask("restore", remote)
+        packs = self.path("data", "repo.git", "objects", "pack")
+        for name in os.listdir(packs):
+            if name.endswith(".idx"):
+                os.chmod(os.path.join(packs, name), 0o644)
+                os.truncate(os.path.join(packs, name), 100)
+        for command in (("log",), ("plan",), ("verify",), ("diff", "main", "live"), ("diff", "main~1", "live")):
+            refused = self.bennu(*command, expect=1)
+            self.assert_one_line(refused, "data/repo.git", "this repository is damaged", "git clone --bare")
+
     def test_an_interrupted_import_leaves_nothing_half_done(self):
         many = self.many_files(40_000)
         statuses = []

@@ -112,13 +112,15 @@ class Case(unittest.TestCase):
 
     def break_pushes(self, arrive):
         """An environment in which git fails at each push: before it, or after it has arrived."""
+        push = f'  "{shutil.which("git")}" "$@" >/dev/null 2>&1\n' if arrive else ""
+        return self.replace_git("push", f"{push}  echo 'fatal: the remote end hung up unexpectedly' >&2\n  exit 128\n")
+
+    def replace_git(self, command, instead):
+        """An environment in which git does something else at one of its commands."""
         os.makedirs(self.path("bin"), exist_ok=True)
-        push = f'"{shutil.which("git")}" "$@"'
         with open(self.path("bin", "git"), "w", encoding="utf-8") as script:
-            script.write('#!/bin/sh\nfor argument in "$@"; do\n  [ "$argument" = push ] || continue\n'
-                         + (f"  {push} >/dev/null 2>&1\n" if arrive else "")
-                         + "  echo 'fatal: the remote end hung up unexpectedly' >&2\n  exit 128\n"
-                         f"done\nexec {push}\n")
+            script.write(f'#!/bin/sh\nfor argument in "$@"; do\n  [ "$argument" = {command} ] || continue\n'
+                         f'  {instead}done\nexec "{shutil.which("git")}" "$@"\n')
         os.chmod(self.path("bin", "git"), 0o755)
         return {"PATH": self.path("bin") + ":" + os.environ["PATH"]}
 
