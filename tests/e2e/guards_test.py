@@ -403,9 +403,10 @@ class Guards(harness.Case):
         other = self.seeded_remote({"bennu/local/sync/base": "{}"}, name="other.git")
         self.bennu("init", "--schema", "none")
         before = self.bennu("kv", "ls", "--all", "--values").out
-        for prefix in ("/_bennu/local/", "/_bennu/tree/file/", "/_"):
+        for prefix in ("/_bennu/local/", "/_bennu/tree/file/"):
             refused = self.bennu("import", other, "--prefix", prefix, expect=1)
             self.assert_one_line(refused, "/_bennu/", "the store's own", "another --prefix")
+        self.assert_one_line(self.bennu("import", other, "--prefix", "/_", expect=1), "does not end with `/`")
         large = self.seeded_remote({"big": bytes(2 << 20)}, name="large.git")  # a record, and no key
         self.assert_one_line(self.bennu("import", large, "--prefix", "/_bennu/local/", expect=1), "the store's own")
         self.assertEqual(self.bennu("kv", "ls", "--all", "--values").out, before)
