@@ -283,8 +283,10 @@ class Crash(harness.Case):
         other = self.seeded_remote({f"d{i % 70}/k{i}": str(i) for i in range(2000)}, "other.git")
         self.remote_path = self.remote()
         self.bennu("init", "--schema", "none", "--remote", self.remote_path)
+        self.bennu("kv", "put", "/a", "1")
+        self.bennu("export")
         self.bennu("import", other)
-        self.bennu("kv", "compact", self.ask("kv", "put", "/a", "1")["revision"])
+        self.bennu("secret", "init", "--offline", self.path("offline.txt"))  # another mapping
         self.check_every_step("export")
 
     def many_packs(self):
