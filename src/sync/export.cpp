@@ -270,7 +270,8 @@ Status push_head(const Link& link) {
 Status follow(const Job& job, const git::ObjectId& tree) {
   if (!job.sides.state.base || job.sides.git_moved) return {};
   const bool head_moved = job.sides.git_head != job.sides.state.base->commit;
-  const bool quiet = job.window.to.value - job.window.from.value > kQuietRevisions ||
+  const bool compared = job.sides.state.base->revision == kNeverEqual;
+  const bool quiet = compared || job.window.to.value - job.window.from.value > kQuietRevisions ||
                      !job.window.audit_keys.empty();
   if (!head_moved && !quiet && !job.adoption) return {};
   BENNU_TRY(move_base(job, {.commit = job.sides.git_head, .tree = tree, .revision = job.window.to},
@@ -367,6 +368,8 @@ Result<ExportReport> export_state(const Link& link, const ExportOptions& options
                mapping_of_state(link.store, sides.state.revision, link.identity));
   BENNU_ASSIGN(Job job, prepare(link, sides, mapping));
   job.meets_git = moved;
+  // A sealed name is there to be read only before its unsealing.
+  if (moved && !sides.state.base->unsealed.empty()) job.window.whole = true;
   // What a file was between would undo what Git's head has of it.
   for (Group& group : job.window.groups) {
     if (moved) group.read_at = job.window.to;

@@ -93,11 +93,26 @@ constexpr std::string_view kOwnKeys = "/_bennu/";
 constexpr std::string_view kBlobRecords = "/_bennu/tree/blob/";
 
 // The key under the prefix; of a tree record, the record of the path that its file has there.
-Result<std::string> moved_key(const std::string& prefix, std::string_view key) {
-  if (prefix == "/") return std::string(key);
-  if (!key.starts_with(kTreePrefix)) {
-    return prefix + std::string(key.substr(key.starts_with("/") ? 1 : 0));
+Result<std::string> moved_key(const Mapping& mapping, const std::string& prefix,
+                              std::string_view key) {
+  const auto moved = [&](std::string_view raw) {
+    if (prefix == "/") return std::string(raw);
+    return prefix + std::string(raw.substr(raw.starts_with("/") ? 1 : 0));
+  };
+  const auto record = parse_record(key);
+  if (!record) return moved(key);
+  if (const PathOf where = Mapping().parse_path(record->path);
+      where.kind == PathOf::Kind::kRawKey) {
+    const std::string full = moved(where.key);
+    if (mapping.match_key(full).entity == nullptr)
+      return record_key(record->kind, mapping.raw_path(full));
+    return make_error(Code::kInvalidArgument,
+                      fmt::format("{}: would be a field under this prefix, and a field is no "
+                                  "executable file, link or large file; nothing was imported. "
+                                  "Choose another --prefix",
+                                  printable(record->path)));
   }
+  if (prefix == "/") return std::string(key);
   std::string folder;  // the prefix as a path of the tree, with its slash
   append_path(prefix + "x", folder);
   folder.pop_back();
@@ -217,6 +232,9 @@ Result<ImportReport> import_commits(const Link& link, const ImportOptions& optio
   // be exported.
   Base base{.commit = sides.git_head, .revision = plan.revision, .applied = {Revision{}}};
   BENNU_ASSIGN(base.tree, canonical_of(link, sides, plan));
+  // Another schema may bring keys into the tree that were written long before.
+  const auto is_schema = [](const PlannedChange& change) { return change.key == kSchemaKey; };
+  if (std::ranges::any_of(plan.changes, is_schema)) base.revision = kNeverEqual;
   BENNU_TRY(keep_values(link, sides, plan));
   BENNU_ASSIGN(report.revision, apply(link, sides, plan, base));
   report.puts = plan.puts;
@@ -253,13 +271,15 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
       .store = link.store, .repository = repository, .clock = link.clock, .random = link.random};
   BENNU_ASSIGN(report.tree, folder_tree(source, report.commit, options.path));
 
+  BENNU_ASSIGN(const auto state, read_sync_state(link.store));
+  BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, state.revision, link.identity));
   KeyValues keys;
   const Mapping raw;
   BENNU_ASSIGN(const auto pack, git::PackWriter::begin(link.repository));
   BENNU_TRY(read_state(
       repository, report.tree, raw, link.stop, link.progress,
       [&](std::string_view key, std::string_view value) -> Status {
-        BENNU_ASSIGN(std::string full, moved_key(options.prefix, key));
+        BENNU_ASSIGN(std::string full, moved_key(mapping, options.prefix, key));
         if (options.prefix.starts_with(kOwnKeys) ||
             (full.starts_with(kOwnKeys) && !key.starts_with(kTreePrefix))) {
           return make_error(Code::kInvalidArgument,
@@ -279,8 +299,6 @@ Result<FolderReport> import_folder(const Link& link, const FolderOptions& option
         return {};
       }));
   report.keys = keys.size();
-  BENNU_ASSIGN(const auto state, read_sync_state(link.store));
-  BENNU_ASSIGN(const auto mapping, mapping_of_state(link.store, state.revision, link.identity));
   BENNU_TRY(check_free(link, mapping, state.revision, keys));
   BENNU_TRY(check_exportable(mapping, keys));
   if (keys.empty()) return report;

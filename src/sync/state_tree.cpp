@@ -12,6 +12,7 @@
 #include "sync/document.hpp"
 #include "sync/raw_path.hpp"
 #include "sync/reasons.hpp"
+#include "sync/seal.hpp"
 
 namespace bennu::sync {
 namespace {
@@ -76,28 +77,40 @@ Result<StateTree> build(const Link& link, const Mapping& mapping, Revision revis
   return built;
 }
 
+struct FileIn {
+  const git::Repository& repository;
+  git::ObjectId tree;
+  std::string_view path;
+};
+
 // Writes the file of these keys anew where it belongs: a secret name that stood in clear moves a
 // document.
-Status set_file(const Mapping& mapping, std::string_view path,
-                const std::vector<kv::KeyValue>& keys, git::ObjectSink& sink,
-                git::TreeEditor& editor) {
+Status set_file(const Mapping& mapping, const FileIn& from, const std::vector<kv::KeyValue>& keys,
+                git::ObjectSink& sink, git::TreeEditor& editor) {
   for (const kv::KeyValue& kv : keys) {
     BENNU_ASSIGN(const FileOf file, mapping.file_of(kv.key));
     if (kv.key.starts_with(kTreePrefix) || file.kind == FileKind::kNone) continue;
     BENNU_ASSIGN(const auto built, mapping.build(file, keys));
     if (!built) return {};
     BENNU_ASSIGN(const auto id, sink.add(git::ObjectKind::kBlob, built->bytes));
-    if (file.path != path) BENNU_TRY(editor.remove(path));
+    if (file.path != from.path) {
+      BENNU_ASSIGN(const auto there, from.repository.find_path(from.tree, file.path));
+      if (there) return here_twice(from.path);
+      BENNU_TRY(editor.remove(from.path));
+    }
     return editor.set(file.path, static_cast<std::uint32_t>(built->mode), id);
   }
   return {};
 }
 
+bool is_secret_file(const Mapping& mapping, const PathOf& where) {
+  return where.kind == PathOf::Kind::kRawKey && mapping.prefix_traits(where.key).secret;
+}
+
 // Whether a file may be written otherwise than it is: a document, or a secret that is in clear.
 bool has_a_form(const Mapping& mapping, std::string_view path) {
   const PathOf where = mapping.parse_path(path);
-  return where.kind == PathOf::Kind::kDocument ||
-         (where.kind == PathOf::Kind::kRawKey && mapping.prefix_traits(where.key).secret);
+  return where.kind == PathOf::Kind::kDocument || is_secret_file(mapping, where);
 }
 
 }  // namespace
@@ -210,8 +223,13 @@ Result<StateTree> prove_state(const Link& link, const Mapping& mapping, Revision
 TreeFile tree_file(const Mapping& mapping, const git::FileVisit& visit, std::string& id_hex) {
   TreeFile file{
       .path = visit.path, .mode = static_cast<FileMode>(visit.mode), .size = visit.size_bytes};
-  const bool fits = visit.size_bytes <= limits::kMaxValueBytes ||
-                    visit.size_bytes <= mapping.byte_limit(visit.path);
+  bool fits = visit.size_bytes <= limits::kMaxValueBytes ||
+              visit.size_bytes <= mapping.byte_limit(visit.path);
+  // What could not be sealed again stays in Git by its id.
+  if (fits && visit.size_bytes > kMaxSecretBytes && visit.bytes &&
+      !visit.bytes->starts_with(kSealedPrefix)) {
+    fits = !is_secret_file(mapping, mapping.parse_path(visit.path));
+  }
   if (visit.bytes && fits) {
     file.bytes = *visit.bytes;
   } else if (visit.mode != git::mode::kTree) {
@@ -242,7 +260,9 @@ Result<git::ObjectId> canonical_tree(const git::Repository& repository, const gi
                                      const Mapping& mapping, git::ObjectSink& sink) {
   git::TreeEditor editor(
       sink, tree,
-      {.leaf_name = std::string(kLeafName), .keep = [](std::string_view) { return true; }});
+      {.leaf_name = std::string(kLeafName),
+       // A folder that a document leaves empty goes; what was empty before is not touched.
+       .keep = [](std::string_view path) { return path.ends_with("/%v"); }});
   std::string id_hex;
   const git::ReadOptions options = read_options(mapping);
   BENNU_TRY(git::walk_files(repository, tree, options, [&](const git::FileVisit& visit) -> Status {
@@ -255,7 +275,7 @@ Result<git::ObjectId> canonical_tree(const git::Repository& repository, const gi
     BENNU_TRY(parser.add(tree_file(mapping, visit, id_hex)));
     BENNU_ASSIGN(const auto stats, parser.finish());
     if (stats.exact()) return {};
-    return set_file(mapping, visit.path, keys, sink, editor);
+    return set_file(mapping, {repository, tree, visit.path}, keys, sink, editor);
   }));
   return editor.finish();
 }

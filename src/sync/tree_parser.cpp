@@ -210,11 +210,7 @@ class TreeParser::Impl {
       BENNU_ASSIGN(place, mapping_.document_path(mapping_.match_key(key)));
     }
     if (secret_documents_.insert(std::hash<std::string>{}(place)).second) return {};
-    return make_error(Code::kInvalidArgument,
-                      fmt::format("{}:1:1: this {} is here twice, once by its hash and once in "
-                                  "clear; delete the file in clear",
-                                  path, where.entity->name),
-                      reason::kBadDocument);
+    return here_twice(path);
   }
 
   Status put_field(const DocumentField& field, const EntityNames& names, std::string_view path,
@@ -276,6 +272,14 @@ class TreeParser::Impl {
   std::unordered_set<std::size_t> secret_documents_;  // hashes of the paths of secret names
   std::optional<Held> held_;
 };
+
+Error here_twice(std::string_view path) {
+  return make_error(Code::kInvalidArgument,
+                    fmt::format("{}:1:1: this document is here twice, once by its hash and once in "
+                                "clear; delete the file in clear",
+                                path),
+                    reason::kBadDocument);
+}
 
 TreeParser::TreeParser(const Mapping& mapping, KeyValueSink sink)
     : impl_(std::make_unique<Impl>(mapping, std::move(sink))) {}

@@ -45,6 +45,9 @@ struct ParseStats {
   [[nodiscard]] bool exact() const { return normalised == 0; }
 };
 
+/// The refusal of a document that is in a tree under its hash and, at `path`, in clear.
+[[nodiscard]] Error here_twice(std::string_view path);
+
 class TreeParser {
  public:
   /// `mapping` must outlive this.

@@ -189,10 +189,11 @@ class Network(harness.Case):
         self.assertNotIn("clear@example.org", self.git("show", "main:users/1.json", cwd=self.net))
 
     def test_a_secret_file_in_clear_is_named_restored_and_sealed(self):
-        self.push_files({"public/pw": "hunter2", "public/run": "hunter2\n", "public/large": b"x" * 1_600_000}, self.net)
+        self.push_files({"public/pw": "hunter2", "public/run": "hunter2\n", "public/large": b"x" * 1_600_000,
+                         "public/unsealable": b"x" * 1_200_000}, self.net)
         restored = self.bennu("restore", self.net, "--identity", self.path("offline.txt"), "-o", "json", data="second")
         self.assertEqual(restored.json["verified"], "normalised")
-        for path in ("public/pw", "public/run", "public/large"):
+        for path in ("public/pw", "public/run", "public/large", "public/unsealable"):
             self.assertIn(f"{path}: holds a secret in clear", restored.err)
         imported = self.bennu("import", "-o", "json")
         self.assertIn("public/pw: holds a secret in clear", imported.err)
@@ -212,6 +213,66 @@ class Network(harness.Case):
         other = self.seeded_remote({"s/large": b"x" * 1_600_000}, "other.git")
         refused = self.bennu("import", other, "--path", "s", "--prefix", "/public/s/", expect=1)
         self.assert_one_line(refused, "larger than a secret can be", "nothing was imported")
+
+    def test_a_device_that_a_person_added_in_clear_moves_to_its_hash(self):
+        uuid = "9c2f7ba4-4c69-4ccc-a329-f2330ae155b4"
+        self.ask("user", "add", "ben")
+        self.ask("export")
+        head = self.push_files({f"users/2/devices/{uuid}.json": '{"name": "tablet"}'}, self.net)
+        self.bennu("import")
+        self.assertTrue(self.ask("verify")["in_sync"])
+        tree = self.ask("restore", self.net, "--identity", self.path("offline.txt"), data="second")["tree"]
+        self.assertEqual(tree, self.tree(self.net))
+        self.assertNotIn(uuid, self.git("ls-tree", "-r", "-t", "--name-only", "main", cwd=self.net))
+        # Once more in clear: it is refused, and its other fields stay.
+        self.push_files({f"users/2/devices/{uuid}.json": '{"name": "other"}'}, self.net)
+        before = self.bennu("kv", "ls", "--values", "/net/").out
+        self.assertIn("is here twice", self.bennu("import", expect=1).err)
+        self.assertEqual(self.bennu("kv", "ls", "--values", "/net/").out, before)
+        self.assertNotEqual(self.git("rev-parse", "main~1", cwd=self.net), head)
+
+    def test_what_was_changed_under_a_sealed_name_stays_where_git_moved_too(self):
+        self.ask("restore", self.net, data="second")
+        name = self.bennu("kv", "ls", "/net/users/1/devices/", data="second").out.split("/")[5]
+        self.bennu("kv", "put", f"/net/users/1/devices/{name}/status", "inactive", data="second")
+        text = self.git("show", "main:users/1.json", cwd=self.net)
+        self.push_files({"users/1.json": json.dumps(json.loads(text))}, self.net)
+        self.ask("secret", "unseal", "--identity", self.path("offline.txt"), data="second")
+        self.ask("export", data="second")
+        self.ask("export", data="second")
+        self.assertTrue(self.ask("verify", data="second")["in_sync"])
+        self.ask("restore", self.net, "--identity", self.path("offline.txt"), data="third")
+        self.assertEqual([item["status"] for item in self.ask("device", "list", data="third")["items"]], ["inactive"])
+
+    def test_a_schema_that_brings_old_keys_into_the_tree_brings_them_to_git(self):
+        self.bennu("kv", "put", "/net/health/x", "up")
+        self.ask("export")
+        schema = json.loads(self.git("show", "main:.bennu/schema.json", cwd=self.net))
+        schema["prefixes"] = [one for one in schema["prefixes"] if one["prefix"] != "/net/health/"]
+        self.push_files({".bennu/schema.json": json.dumps(schema, indent=2) + "\n"}, self.net)
+        self.ask("import")
+        self.assertEqual(self.ask("drift", expect=2)["kv"], ["/net/health/x"])
+        self.ask("export")
+        self.assertTrue(self.ask("verify")["in_sync"])
+        self.ask("restore", self.net, data="second")
+        self.assertEqual(self.bennu("kv", "get", "/net/health/x", data="second").out, "up")
+        self.assertIsNone(self.ask("export")["commit"])
+
+    def test_files_of_another_repository_have_the_paths_that_this_mapping_gives_them(self):
+        other = self.seeded_remote({"f/users/2.json": b"x" * 1_700_000, "f/users/1.json": "{}"}, "other.git")
+        clone = self.path("program")
+        self.git("clone", "-q", other, clone)
+        os.chmod(os.path.join(clone, "f/users/1.json"), 0o755)
+        self.git("commit", "-qam", "A program", cwd=clone)
+        self.git("push", "-q", "origin", "main", cwd=clone)
+        self.bennu("import", other, "--path", "f", "--prefix", "/")
+        self.ask("export")
+        listed = self.git("ls-tree", "-r", "main", cwd=self.net)
+        self.assertIn("100755 blob", next(line for line in listed.splitlines() if line.endswith("%r/users/1.json")))
+        self.assertTrue(any(line.endswith("%r/users/2.json") for line in listed.splitlines()), listed)
+        self.assertTrue(self.ask("verify")["in_sync"])
+        refused = self.bennu("import", other, "--path", "f/users", "--prefix", "/net/users/7/", expect=1)
+        self.assert_one_line(refused, "would be a field", "nothing was imported")
 
     def test_a_schema_that_makes_files_secret_seals_them(self):
         self.push_files({"notes/a": "hunter2"}, self.net)
