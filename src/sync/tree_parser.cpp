@@ -236,7 +236,8 @@ class TreeParser::Impl {
       return make_error(Code::kInvalidArgument,
                         fmt::format("{}: a key of {} bytes would be too long, {} are the limit; "
                                     "rename it in the repository",
-                                    shown_key(mapping_, key), key.size(), limits::kMaxKeyBytes));
+                                    shown_key(mapping_, key), key.size(), limits::kMaxKeyBytes),
+                        reason::kBadTree);
     }
     ++stats_.keys;
     return sink_(key, value);
