@@ -8,6 +8,7 @@
 #include "base/bytes.hpp"
 #include "cli/app.hpp"
 #include "cli/changes.hpp"
+#include "cli/input.hpp"
 #include "cli/session.hpp"
 #include "git/history.hpp"
 #include "sync/base_record.hpp"
@@ -214,7 +215,7 @@ void add_history_commands(Registry& registry) {
   log_cmd->add_option("KEY", log_options->key,
                       "Only commits that touch this key, entity or prefix");
   log_cmd->add_option("--limit", log_options->limit, "At most this many; 0: all")
-      ->check(CLI::NonNegativeNumber);
+      ->check(check_count);
   log_cmd->add_flag("--changes", log_options->changes, "Show each change of a key");
 
   auto diff_options = std::make_shared<DiffOptions>();

@@ -266,7 +266,7 @@ void add_kv_commands(Registry& registry) {
                                [get_options](const Context& c) { return get(c, *get_options); });
   get_cmd->add_option("KEY", get_options->key, "The key")->required();
   get_cmd->add_option("--rev", get_options->revision, "At this revision instead of the newest")
-      ->check(CLI::NonNegativeNumber);
+      ->check(check_count);
 
   auto list_options = std::make_shared<ListOptions>();
   auto* list_cmd =
@@ -274,9 +274,9 @@ void add_kv_commands(Registry& registry) {
                    [list_options](const Context& c) { return list(c, *list_options); });
   list_cmd->add_option("PREFIX", list_options->prefix, "Only keys that begin with this");
   list_cmd->add_option("--rev", list_options->revision, "At this revision instead of the newest")
-      ->check(CLI::NonNegativeNumber);
+      ->check(check_count);
   list_cmd->add_option("--limit", list_options->limit, "At most this many; 0: all")
-      ->check(CLI::NonNegativeNumber);
+      ->check(check_count);
   list_cmd->add_flag("--values", list_options->values, "Show the values too");
   list_cmd->add_flag("--count", list_options->count, "Only count");
   list_cmd->add_flag("--all", list_options->all,
@@ -307,14 +307,14 @@ void add_kv_commands(Registry& registry) {
                                    [revision](const Context& c) { return compact(c, *revision); });
   compact_cmd->add_option("REVISION", *revision, "The oldest revision to keep")
       ->required()
-      ->check(CLI::NonNegativeNumber);
+      ->check(check_count);
 
   auto hash_revision = std::make_shared<std::int64_t>(0);
   auto* hash_cmd =
       registry.add(*kv, "hash", "A hash of the whole state", "bennu kv hash --data net",
                    [hash_revision](const Context& c) { return hash(c, *hash_revision); });
   hash_cmd->add_option("--rev", *hash_revision, "At this revision instead of the newest")
-      ->check(CLI::NonNegativeNumber);
+      ->check(check_count);
 }
 
 }  // namespace bennu::cli

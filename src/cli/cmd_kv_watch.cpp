@@ -5,6 +5,7 @@
 
 #include "base/bytes.hpp"
 #include "cli/app.hpp"
+#include "cli/input.hpp"
 #include "cli/kv_json.hpp"
 #include "cli/own_keys.hpp"
 #include "cli/session.hpp"
@@ -121,7 +122,7 @@ void add_kv_watch_commands(Registry& registry, CLI::App& kv) {
                    [watch_options](const Context& c) { return watch(c, *watch_options); });
   watch_cmd->add_option("PREFIX", watch_options->prefix, "Only keys that begin with this");
   watch_cmd->add_option("--from", watch_options->from, "Begin with this revision")
-      ->check(CLI::NonNegativeNumber);
+      ->check(check_count);
   watch_cmd->add_flag("--all", watch_options->all,
                       "Also this store's own keys, which lie under /_bennu/local/");
 

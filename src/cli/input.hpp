@@ -18,4 +18,7 @@ namespace bennu::cli {
 /// `-` is stdin.
 [[nodiscard]] Result<std::string> read_input(const std::string& file, std::size_t max_bytes);
 
+/// For an option that is a revision or a number of things: empty, or what is wrong with the text.
+[[nodiscard]] std::string check_count(const std::string& text);
+
 }  // namespace bennu::cli

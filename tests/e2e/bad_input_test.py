@@ -342,7 +342,8 @@ class BadInput(harness.Case):
                                  "bennu log")
         for command in (["get", "/a", "--rev", "-4"], ["ls", "--rev", "-4"], ["ls", "--limit", "-4"], ["hash", "--rev", "-4"],
                         ["compact", "-4"], ["watch", "--from", "-4"]):
-            self.assert_one_line(self.bennu("kv", *command, expect=1), "-4", "bennu --help")
+            self.assert_one_line(self.bennu("kv", *command, expect=1), "-4 is no whole number", "bennu --help")
+        self.assert_one_line(self.bennu("kv", "watch", "--from", "9" * 20, expect=1), "too large")
         self.assert_one_line(self.bennu("log", "--limit", "-4", expect=1), "-4", "bennu --help")
         for command in (["get", ""], ["put", "", "x"], ["del", ""]):
             self.assert_one_line(self.bennu("kv", *command, expect=1), "the key is empty")
