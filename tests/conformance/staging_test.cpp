@@ -221,11 +221,19 @@ TEST_P(StagingTest, AKeyStaysOnItsLeaseWhenItIsPutAgainAfterAStage) {
 }
 
 TEST_P(StagingTest, RefusesWhatAPutRefuses) {
-  const auto staged = stage();
-  expect_error(staged->put("", "1"), Code::kInvalidArgument, kv::reason::kEmptyKey);
-  expect_error(staged->erase(""), Code::kInvalidArgument, kv::reason::kEmptyKey);
-  expect_error(staged->put("k", std::string(limits::kMaxValueBytes + 1, 'x')),
+  expect_error(stage()->put("", "1"), Code::kInvalidArgument, kv::reason::kEmptyKey);
+  expect_error(stage()->erase(""), Code::kInvalidArgument, kv::reason::kEmptyKey);
+  expect_error(stage()->put("k", std::string(limits::kMaxValueBytes + 1, 'x')),
                Code::kInvalidArgument, kv::reason::kTooLarge);
+}
+
+TEST_P(StagingTest, WhatRefusedAChangeIsNotCommitted) {
+  const auto staged = stage();
+  value_of(staged->put("a", "1"));
+  expect_error(staged->put("", "1"), Code::kInvalidArgument, kv::reason::kEmptyKey);
+  expect_error(staged->put("b", "1"), Code::kFailedPrecondition, "");
+  expect_error(staged->commit({}, {}), Code::kFailedPrecondition, "");
+  EXPECT_FALSE(get("a"));
 }
 
 TEST_P(StagingTest, ManyKeysAreCountedWatchedAndReadAsOneRevision) {
