@@ -251,7 +251,8 @@ class BadInput(harness.Case):
                 os.chmod(os.path.join(packs, name), 0o644)
                 os.truncate(os.path.join(packs, name), 100)
         for command in (("log",), ("plan",), ("verify",), ("diff", "main", "live"), ("diff", "main~1", "live")):
-            refused = self.bennu(*command, expect=1)
+            # Debian 12's libgit2 forgets the reference of a name whose commit it cannot read (git_revparse_ext).
+            refused = self.bennu(*command, expect=1, env={"ASAN_OPTIONS": "detect_leaks=0"})
             self.assert_one_line(refused, "data/repo.git", "this repository is damaged", "git clone --bare")
 
     def test_an_interrupted_import_leaves_nothing_half_done(self):
